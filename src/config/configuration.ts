@@ -1,0 +1,117 @@
+/**
+ * The validated configuration. `load.ts` makes it from a file and the environment, checks it once and freezes
+ * it; nobody else makes one. Durations are milliseconds and sizes are bytes.
+ */
+export interface Configuration {
+  /** Absolute path of the file that it came from, or null where the environment gave it whole. */
+  readonly file: string | null;
+  readonly email: string | null;
+  /** Absolute path of the folder for certificates, accounts and state. */
+  readonly storage: string;
+  /** Number of data-plane processes, `auto` already resolved. */
+  readonly workers: number;
+  readonly listen: {
+    readonly http: readonly ListenAddress[];
+    readonly https: readonly ListenAddress[];
+  };
+  readonly admin: {
+    /** Null turns the admin listener off. */
+    readonly listen: ListenAddress | null;
+    /** Path of the control socket. */
+    readonly socket: string;
+  };
+  readonly log: LogConfiguration;
+  readonly issuers: readonly IssuerConfiguration[];
+  readonly tls: { readonly policy: "intermediate" | "modern" };
+  readonly timeouts: TimeoutConfiguration;
+  readonly shutdownTimeout: number;
+  readonly sites: readonly SiteConfiguration[];
+}
+
+/** Where to listen: an address and port, or a socket that systemd passes by name. */
+export type ListenAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly fdName: string };
+
+export interface LogConfiguration {
+  readonly level: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+  /** One line per request. */
+  readonly access: boolean;
+  readonly format: "json" | "pretty";
+}
+
+export type IssuerConfiguration =
+  | { readonly kind: "local" }
+  | {
+      readonly kind: "acme";
+      /** As written: `letsencrypt`, `zerossl`, …, or the directory URL. Used in metrics and in `status`. */
+      readonly name: string;
+      readonly directory: string;
+      readonly profile: string | null;
+      /** Absolute path of a PEM file with extra roots for talking to this CA. */
+      readonly trustedRoots: string | null;
+      readonly eab: { readonly keyId: string; readonly hmacKey: string } | null;
+    };
+
+export interface TimeoutConfiguration {
+  /** Request head, from its first byte. */
+  readonly requestHead: number;
+  /** Idle keep-alive connection. */
+  readonly keepAlive: number;
+  /** A body must bring at least 1 KB/s, looked at over this span. */
+  readonly body: number;
+  /** A write that makes no progress. */
+  readonly write: number;
+}
+
+/** How to reach an application server. */
+export type UpstreamAddress =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+
+export interface UpstreamConfiguration {
+  /** The name under `upstreams`, or the address as written; the metrics' label. */
+  readonly name: string;
+  readonly address: UpstreamAddress;
+  readonly connectTimeout: number;
+  /** From the request's last byte to the response head, and between two reads of the body. */
+  readonly responseTimeout: number;
+}
+
+export interface StaticMapping {
+  /** URL prefix, begins and ends with a slash. */
+  readonly prefix: string;
+  /** Absolute path. */
+  readonly folder: string;
+}
+
+export type CertificateChoice =
+  | { readonly kind: "auto" }
+  | { readonly kind: "local" }
+  | { readonly kind: "files"; readonly cert: string; readonly key: string };
+
+export interface CookieConfiguration {
+  readonly secure: boolean;
+  /** Names of cookies that get HttpOnly. */
+  readonly httpOnly: readonly string[];
+  readonly sameSite: "Strict" | "Lax" | "None" | null;
+}
+
+export interface SiteConfiguration {
+  /** Lower case, A-labels; the first one names the site in logs and metrics. */
+  readonly names: readonly [string, ...string[]];
+  /** Null for a site of static files alone. */
+  readonly upstream: UpstreamConfiguration | null;
+  /** Longest prefix first. */
+  readonly static: readonly StaticMapping[];
+  readonly certificate: CertificateChoice;
+  /** maxAge in milliseconds; null means that no HSTS field is added. */
+  readonly hsts: { readonly maxAge: number; readonly includeSubDomains: boolean; readonly preload: boolean } | null;
+  /** Field name to value: set where the app did not; null removes the field. */
+  readonly headers: Readonly<Record<string, string | null>>;
+  readonly cookies: CookieConfiguration | null;
+  /** The name that the site's other names redirect to. */
+  readonly canonical: string | null;
+  /** Bytes; a longer request body gets 413. */
+  readonly maxBody: number;
+}
