@@ -1,0 +1,64 @@
+/**
+ * One request and its response, whatever the protocol underneath. HTTP/1.1 and HTTP/2 each make Exchanges;
+ * handlers do not know which.
+ */
+export interface Exchange {
+  readonly protocol: "HTTP/1.0" | "HTTP/1.1" | "HTTP/2.0";
+  readonly method: string;
+  /** Origin-form: path and query as the client sent them. */
+  readonly target: string;
+  /** Host or :authority as the client sent it. */
+  readonly host: string;
+  /** Request fields, name and value alternating, names in lower case. */
+  readonly fields: readonly string[];
+  readonly clientAddress: string;
+  readonly secure: boolean;
+  /** The server name of the TLS handshake; empty where there was none. */
+  readonly serverName: string;
+  /** X-Request-ID of this request. */
+  readonly id: string;
+  /** Milliseconds since the epoch, when the head was complete. */
+  readonly startedAt: number;
+  /** Bytes of the request body; -1 when only its end will tell; 0 when there is none. */
+  readonly bodyLength: number;
+  /** The site that answers, for logs and metrics; set by the router. */
+  site: string;
+  /** The handler that answers, for logs and metrics. */
+  handler: string;
+  /** What went wrong and what to do about it; for the log line, never for the client. */
+  failure: string;
+  /** Sent to the client so far. */
+  readonly status: number;
+  readonly bytesSent: number;
+
+  /** Begins to deliver the body; MUST be called at most once. Sends 100 Continue where it is awaited. */
+  readBody(sink: BodySink): void;
+  pauseBody(): void;
+  resumeBody(): void;
+
+  /** Passes a 1xx on; dropped where the client cannot take it. */
+  inform(status: number, fields: readonly string[]): void;
+  /** A whole response in one go. `fields` MUST NOT hold framing fields; the Exchange frames. */
+  respond(status: number, fields: readonly string[], body: Buffer | null): void;
+  /** Begins a response whose body follows by write; `length` in bytes or -1 where unknown. */
+  begin(status: number, fields: readonly string[], length: number): void;
+  /** False means: stop until onDrain. The bytes are copied or owned by the Exchange from here on. */
+  write(chunk: Buffer): boolean;
+  finish(): void;
+  /** Breaks the response off so that the client can tell that it is not whole. */
+  abort(): void;
+
+  onDrain: (() => void) | null;
+  /** The client has gone before the response was finished. */
+  onClose: (() => void) | null;
+  /** The response is done or has been broken off; called exactly once, last. */
+  onSettled: ((completed: boolean) => void) | null;
+}
+
+export interface BodySink {
+  /** `data` is valid during the call only. */
+  data(data: Buffer): void;
+  end(): void;
+  /** The body broke: `status` is what the client is to be answered with, 400, 408 or 413; 499 if it has gone. */
+  error(status: number, reason: string): void;
+}
