@@ -51,8 +51,9 @@ export class ChunkedDecoder {
     const feed = bytes.indexOf(LF, at);
     const end = feed === -1 ? bytes.length : feed + 1;
     const limit = this.#state === "trailer" ? LIMITS.trailerBytes : LIMITS.chunkLine;
-    if (this.#line.length + end - at > limit) throw new MessageError(this.#status, "a chunk line is too long");
-    this.#line += bytes.latin1Slice(at, end);
+    if (this.#line.length + end - at > limit)
+      throw new MessageError(this.#status, "a chunk line is too long");
+    this.#line += bytes.toString("latin1", at, end);
     if (feed === -1) return end;
     if (this.#line.length < 2 || this.#line.charCodeAt(this.#line.length - 2) !== CR) {
       throw new MessageError(this.#status, "a chunk line that ends without CRLF");
@@ -83,7 +84,8 @@ export class ChunkedDecoder {
         }
         this.#trailerBytes += line.length + 2;
         const colon = line.indexOf(":");
-        if (this.#trailerBytes > LIMITS.trailerBytes) throw new MessageError(this.#status, "trailers too long");
+        if (this.#trailerBytes > LIMITS.trailerBytes)
+          throw new MessageError(this.#status, "trailers too long");
         if (colon <= 0 || !TOKEN.test(line.slice(0, colon)) || !FIELD_VALUE.test(line.slice(colon + 1))) {
           throw new MessageError(this.#status, "a trailer that is not a field line");
         }

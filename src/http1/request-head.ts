@@ -1,4 +1,4 @@
-import { fieldValue, parseFieldLines, type Fields } from "./fields.ts";
+import { parseFieldLines, type Fields } from "./fields.ts";
 import { CONTENT_LENGTH, HOST, TOKEN } from "./grammar.ts";
 import { MessageError } from "./problem.ts";
 
@@ -40,7 +40,8 @@ export function parseRequestHead(text: string): RequestHead {
         host = value;
         break;
       case "content-length":
-        if (!CONTENT_LENGTH.test(value)) throw new MessageError(400, "Content-Length is not one decimal number");
+        if (!CONTENT_LENGTH.test(value))
+          throw new MessageError(400, "Content-Length is not one decimal number");
         lengths++;
         contentLength = Number(value);
         break;
@@ -59,10 +60,12 @@ export function parseRequestHead(text: string): RequestHead {
   }
   if (hosts > 1) throw new MessageError(400, "more than one Host");
   if (hosts === 0 && minorVersion === 1) throw new MessageError(400, "no Host");
-  if (hosts === 1 && !HOST.test(host)) throw new MessageError(400, "Host is not a name with an optional port");
+  if (hosts === 1 && !HOST.test(host))
+    throw new MessageError(400, "Host is not a name with an optional port");
   if (lengths > 1) throw new MessageError(400, "more than one Content-Length");
   if (codings > 0) checkTransferCoding(codings, coding, lengths, minorVersion);
-  if (expectation !== "" && expectation !== "100-continue") throw new MessageError(417, "an unknown expectation");
+  if (expectation !== "" && expectation !== "100-continue")
+    throw new MessageError(417, "an unknown expectation");
   const tokens = connectionTokens === "" ? [] : connectionTokens.split(",").map((token) => token.trim());
   return {
     method,
@@ -114,9 +117,4 @@ function originForm(method: string, target: string, host: string): string {
     throw new MessageError(400, "the target names another host than Host does");
   }
   return rest.startsWith("/") ? rest : `/${rest}`;
-}
-
-/** Whether the request asks for another protocol on this connection. */
-export function asksForUpgrade(head: RequestHead): boolean {
-  return fieldValue(head.fields, "upgrade") !== undefined;
 }

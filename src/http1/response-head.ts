@@ -41,6 +41,7 @@ export function parseResponseHead(text: string, requestMethod: string): Response
   }
   const bodiless = requestMethod === "HEAD" || status < 200 || status === 204 || status === 304;
   const bodyLength = bodiless ? 0 : coding === undefined ? length : -1;
-  const asked = start[1] === "1" ? !listHas(fields, "connection", "close") : listHas(fields, "connection", "keep-alive");
+  const asked =
+    start[1] === "1" ? !listHas(fields, "connection", "close") : listHas(fields, "connection", "keep-alive");
   return { status, fields, bodyLength, keepAlive: asked && bodyLength !== -2 };
 }

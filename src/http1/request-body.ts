@@ -1,0 +1,97 @@
+import type { BodySink } from "../exchange/exchange.ts";
+import { ChunkedDecoder } from "./chunked.ts";
+import type { ServerConnection } from "./server-connection.ts";
+
+/** nginx has a time between two reads; a rate is harder to drip under. Bytes a second. */
+const SLOWEST = 1024;
+
+/** The body of one request: what has come before a sink is there is kept, with the socket paused. */
+export class RequestBody {
+  done = false;
+  reading = false;
+  readonly #connection: ServerConnection;
+  readonly #decoder: ChunkedDecoder | null;
+  #remaining: number;
+  #sink: BodySink | null = null;
+  #early: Buffer[] = [];
+  #failure: { status: number; reason: string } | null = null;
+  #received = 0;
+
+  constructor(connection: ServerConnection, length: number) {
+    this.#connection = connection;
+    this.#remaining = length;
+    this.#decoder = length === -1 ? new ChunkedDecoder(400, (data) => this.#deliver(data)) : null;
+  }
+
+  /** Returns how many of the bytes belong to this body. */
+  feed(bytes: Buffer): number {
+    let used: number;
+    if (this.#decoder !== null) {
+      used = this.#decoder.feed(bytes, 0);
+      if (this.#decoder.done) this.#complete();
+    } else {
+      used = Math.min(this.#remaining, bytes.length);
+      this.#remaining -= used;
+      this.#deliver(used === bytes.length ? bytes : bytes.subarray(0, used));
+      if (this.#remaining === 0) this.#complete();
+    }
+    if (this.#sink === null && !this.done) this.#connection.socket.pause();
+    return used;
+  }
+
+  /** Begins to deliver. */
+  start(sink: BodySink): void {
+    this.#sink = sink;
+    this.reading = true;
+    for (const data of this.#early) sink.data(data);
+    this.#early = [];
+    if (this.#failure !== null) sink.error(this.#failure.status, this.#failure.reason);
+    else if (this.done) sink.end();
+    else {
+      this.#connection.watchBody();
+      this.#connection.socket.resume();
+    }
+  }
+
+  pause(): void {
+    if (this.done) return;
+    this.reading = false;
+    this.#connection.unwatch();
+    this.#connection.socket.pause();
+  }
+
+  resume(): void {
+    if (this.done) return;
+    this.reading = true;
+    this.#received = 0;
+    this.#connection.watchBody();
+    this.#connection.socket.resume();
+  }
+
+  fail(status: number, reason: string): void {
+    if (this.done || this.#failure !== null) return;
+    this.#failure = { status, reason };
+    this.#connection.unwatch();
+    this.#sink?.error(status, reason);
+  }
+
+  /** Whether the last span brought enough; begins a new span. */
+  fastEnough(): boolean {
+    const enough = this.#received >= (SLOWEST * this.#connection.options.timeouts.body) / 1000;
+    this.#received = 0;
+    return enough;
+  }
+
+  #deliver(data: Buffer): void {
+    this.#received += data.length;
+    if (data.length === 0) return;
+    if (this.#sink === null) this.#early.push(data);
+    else this.#sink.data(data);
+  }
+
+  #complete(): void {
+    this.done = true;
+    this.#connection.unwatch();
+    this.#sink?.end();
+  }
+}

@@ -1,0 +1,226 @@
+import type { Duplex } from "node:stream";
+import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { reasonPhrase } from "../exchange/reason.ts";
+import { HeadScanner } from "./head-scanner.ts";
+import { MessageError } from "./problem.ts";
+import { parseRequestHead, type RequestHead } from "./request-head.ts";
+import { RequestBody } from "./request-body.ts";
+import { ServerExchange } from "./server-exchange.ts";
+
+export interface ServerConnectionOptions {
+  readonly clientAddress: string;
+  readonly secure: boolean;
+  readonly serverName: string;
+  readonly timeouts: ServerTimeouts;
+  readonly deadlines: Deadlines;
+  /** Answers one request. */
+  readonly handle: (exchange: Exchange) => void;
+  /** Told of each message that was refused before it became an Exchange. */
+  readonly refused: (status: number, reason: string, clientAddress: string) => void;
+  readonly closed: () => void;
+}
+
+/** Milliseconds each. */
+export interface ServerTimeouts {
+  readonly requestHead: number;
+  readonly keepAlive: number;
+  readonly body: number;
+  readonly write: number;
+}
+
+/**
+ * One HTTP/1.x connection from a client: heads become Exchanges, one at a time and in order; what is pipelined
+ * behind waits in `#pending`, with the socket paused, so that it takes no more memory than one read.
+ */
+export class ServerConnection implements Expiring {
+  deadline: number;
+  readonly socket: Duplex;
+  readonly options: ServerConnectionOptions;
+  readonly #scanner = new HeadScanner(400);
+  #pending: Buffer | null = null;
+  #exchange: ServerExchange | null = null;
+  #body: RequestBody | null = null;
+  #draining = false;
+  #closing = false;
+  #parsing = false;
+
+  constructor(socket: Duplex, options: ServerConnectionOptions) {
+    this.socket = socket;
+    this.options = options;
+    this.deadline = Date.now() + options.timeouts.requestHead;
+    options.deadlines.add(this);
+    socket.on("data", (data: Buffer) => this.#receive(data));
+    socket.on("end", () => this.#ended());
+    socket.on("error", () => socket.destroy());
+    socket.on("drain", () => this.#exchange?.drained());
+    socket.on("close", () => {
+      this.#closing = true;
+      options.deadlines.delete(this);
+      this.#body?.fail(499, "the client went away");
+      this.#exchange?.clientGone();
+      this.#exchange = null;
+      options.closed();
+    });
+  }
+
+  /** Answers what is in flight with `Connection: close` and leaves; an idle connection is closed at once. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#exchange === null && this.#pending === null) this.socket.end();
+  }
+
+  get persistent(): boolean {
+    return !this.#draining && !this.#closing;
+  }
+
+  /** Called by the sweep. */
+  expire(): void {
+    if (this.#exchange === null) {
+      if (this.#pending === null) this.socket.destroy();
+      else this.#refuse(408, "the request head did not come in time");
+      return;
+    }
+    if (this.#body !== null && !this.#body.done && this.#body.reading) {
+      if (this.#body.fastEnough()) this.deadline = Date.now() + this.options.timeouts.body;
+      else this.#body.fail(408, "the request body came slower than 1 KB/s");
+      return;
+    }
+    if (this.socket.writableLength > 0) this.socket.destroy();
+    else this.deadline = Infinity;
+  }
+
+  watchWrite(): void {
+    this.deadline = Date.now() + this.options.timeouts.write;
+  }
+
+  watchBody(): void {
+    this.deadline = Date.now() + this.options.timeouts.body;
+  }
+
+  unwatch(): void {
+    this.deadline = Infinity;
+  }
+
+  /** The response is complete and the request is too, or will not be read: on to the next one. */
+  exchangeDone(keepAlive: boolean): void {
+    const bodyDone = this.#body === null || this.#body.done;
+    this.#exchange = null;
+    this.#body = null;
+    if (!keepAlive || !bodyDone || this.#draining || this.#closing) {
+      this.#closing = true;
+      this.#lingerAndClose(!bodyDone);
+      return;
+    }
+    this.deadline = Date.now() + this.options.timeouts.keepAlive;
+    if (this.socket.isPaused()) this.socket.resume();
+    if (this.#pending !== null && !this.#parsing) {
+      const pending = this.#pending;
+      this.#pending = null;
+      this.#receive(pending);
+    }
+  }
+
+  /** The client's unread bytes would turn the close into a reset that eats our answer: read them for a moment. */
+  #lingerAndClose(unread: boolean): void {
+    this.socket.end();
+    this.#pending = null;
+    this.deadline = Date.now() + (unread ? 2_000 : this.options.timeouts.write);
+    if (unread) this.socket.resume();
+  }
+
+  #receive(data: Buffer): void {
+    if (this.#closing) return;
+    let bytes = data;
+    if (this.#body !== null && !this.#body.done) {
+      const used = this.#feedBody(bytes);
+      if (used === bytes.length) return;
+      bytes = bytes.subarray(used);
+    }
+    bytes = this.#pending === null ? bytes : Buffer.concat([this.#pending, bytes]);
+    this.#pending = bytes;
+    if (this.#exchange !== null) {
+      this.socket.pause();
+      return;
+    }
+    this.#parsing = true;
+    try {
+      while (this.#exchange === null && this.#pending !== null && !this.#closing && this.#parseOne());
+    } catch (error) {
+      if (!(error instanceof MessageError)) throw error;
+      this.#refuse(error.status, error.message);
+    } finally {
+      this.#parsing = false;
+    }
+  }
+
+  /** Takes one head from `#pending`; false when it is not complete yet. */
+  #parseOne(): boolean {
+    let bytes = this.#pending as Buffer;
+    // RFC 9112 section 2.2: one empty line before a request line is forgiven, old clients end a body with it.
+    if (bytes[0] === 13 && bytes[1] === 10) {
+      bytes = bytes.subarray(2);
+      this.#scanner.reset();
+      this.#pending = bytes.length === 0 ? null : bytes;
+      if (this.#pending === null) return false;
+      if (bytes[0] === 13) throw new MessageError(400, "empty lines in place of a request");
+    } else if (bytes.length === 1 && bytes[0] === 13) {
+      return false;
+    }
+    const end = this.#scanner.scan(bytes);
+    if (end === -1) {
+      const limit = Date.now() + this.options.timeouts.requestHead;
+      // From the first byte: later bytes do not extend it, so that a head that drips is cut.
+      if (this.deadline > limit || this.deadline === Infinity) this.deadline = limit;
+      return false;
+    }
+    const head = parseRequestHead(bytes.toString("latin1", 0, end - 4));
+    this.#pending = end === bytes.length ? null : bytes.subarray(end);
+    this.#begin(head);
+    return true;
+  }
+
+  #begin(head: RequestHead): void {
+    this.deadline = Infinity;
+    const body = head.bodyLength === 0 ? null : new RequestBody(this, head.bodyLength);
+    this.#body = body;
+    const exchange = new ServerExchange(this, head, body);
+    this.#exchange = exchange;
+    if (body !== null && this.#pending !== null) {
+      const pending = this.#pending;
+      this.#pending = null;
+      const used = this.#feedBody(pending);
+      if (used < pending.length) this.#pending = pending.subarray(used);
+    }
+    this.options.handle(exchange);
+  }
+
+  /** A breach inside a body: the app has a part of it by now, so its connection is broken and the client told. */
+  #feedBody(bytes: Buffer): number {
+    try {
+      return (this.#body as RequestBody).feed(bytes);
+    } catch (error) {
+      if (!(error instanceof MessageError)) throw error;
+      this.#body?.fail(error.status, error.message);
+      return bytes.length;
+    }
+  }
+
+  #ended(): void {
+    if (this.#body !== null && !this.#body.done) this.#body.fail(400, "the request body ended early");
+    if (this.#exchange === null) this.socket.end();
+    else this.#draining = true;
+  }
+
+  #refuse(status: number, reason: string): void {
+    this.#closing = true;
+    this.options.refused(status, reason, this.options.clientAddress);
+    const text = `${status} ${reasonPhrase(status)}\n`;
+    this.socket.write(
+      `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nserver: paddock\r\ncontent-type: text/plain\r\n` +
+        `content-length: ${text.length}\r\ndate: ${new Date().toUTCString()}\r\nconnection: close\r\n\r\n${text}`,
+      "latin1",
+    );
+    this.#lingerAndClose(true);
+  }
+}
