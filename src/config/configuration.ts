@@ -29,9 +29,7 @@ export interface Configuration {
 }
 
 /** Where to listen: an address and port, or a socket that systemd passes by name. */
-export type ListenAddress =
-  | { readonly host: string; readonly port: number }
-  | { readonly fdName: string };
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly fdName: string };
 
 export interface LogConfiguration {
   readonly level: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
@@ -106,7 +104,11 @@ export interface SiteConfiguration {
   readonly static: readonly StaticMapping[];
   readonly certificate: CertificateChoice;
   /** maxAge in milliseconds; null means that no HSTS field is added. */
-  readonly hsts: { readonly maxAge: number; readonly includeSubDomains: boolean; readonly preload: boolean } | null;
+  readonly hsts: {
+    readonly maxAge: number;
+    readonly includeSubDomains: boolean;
+    readonly preload: boolean;
+  } | null;
   /** Field name to value: set where the app did not; null removes the field. */
   readonly headers: Readonly<Record<string, string | null>>;
   readonly cookies: CookieConfiguration | null;

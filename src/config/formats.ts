@@ -1,0 +1,318 @@
+import {
+  looksLikeUpstreamAddress,
+  parseListenAddress,
+  parseUpstreamAddress,
+  type Parsed,
+} from "./addresses.ts";
+import { parseDuration, parseSize } from "./measures.ts";
+import { didYouMean } from "./nearest.ts";
+import { parseSiteName } from "./site-name.ts";
+
+/** One thing that a format has against a value. */
+export interface Refusal {
+  readonly message: string;
+  /** From the key to the part that is wrong: an index of a list, a key of a mapping. */
+  readonly path: readonly string[];
+  /** The last key of the path is wrong itself, and not its value. */
+  readonly onKey: boolean;
+}
+
+/** A value that its format refuses, with every reason. */
+export class FormatError extends Error {
+  readonly refusals: readonly Refusal[];
+
+  constructor(refusals: readonly Refusal[]) {
+    super(refusals.map((refusal) => refusal.message).join("; "));
+    this.refusals = refusals;
+  }
+}
+
+/** The shape of a value before its format looks at it. A mapping arrives as a list of [key, value] pairs. */
+export type Shape = "scalar" | "list" | "mapping";
+
+export interface Format {
+  /** How the documentation describes the values. */
+  readonly says: string;
+  readonly shape: Shape;
+  /** Turns text into a value, where it can; `check` judges what came out. */
+  readonly coerce?: (text: string) => unknown;
+  /** Throws FormatError. */
+  readonly check: (value: unknown) => void;
+}
+
+/** Short names of well-known directories. */
+export const KNOWN_DIRECTORIES: Readonly<Record<string, string>> = {
+  letsencrypt: "https://acme-v02.api.letsencrypt.org/directory",
+  "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+  zerossl: "https://acme.zerossl.com/v2/DV90",
+  google: "https://dv.acme-v02.api.pki.goog/directory",
+};
+
+const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
+
+export const FORMATS = {
+  text: scalar("text", (text) => plainText(text)),
+  path: scalar("path", (text) => plainText(text)),
+  email: scalar("e-mail address", (text) => {
+    if (!/^[^\s@<>,;:]+@[^\s@<>,;:]+\.[^\s@<>,;:.]+$/.test(text)) fail(`"${text}" is no e-mail address`);
+  }),
+  secret: scalar("base64url text", (text) => {
+    // The value stays out of the message: it is a key.
+    if (!/^[A-Za-z0-9_-]+=*$/.test(text)) fail("must be base64url, as the CA showed it");
+  }),
+  flag: {
+    says: "`true` or `false`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "true" ? true : text === "false" ? false : text),
+    check: (value: unknown) => {
+      if (typeof value !== "boolean") fail(`must be true or false, not ${show(value)}`);
+    },
+  },
+  duration: measure("duration, such as `10s`", "duration", "10s, 5m, 12h, 30d or 1y", "s", parseDuration),
+  size: measure("size, such as `100MB`", "size", "16KB, 100MB or 1GB", "MB", parseSize),
+  workers: {
+    says: "`auto` or a number",
+    shape: "scalar",
+    coerce: (text: string) => (/^\d{1,6}$/.test(text) ? Number(text) : text),
+    check: (value: unknown) => {
+      if (value === "auto") return;
+      if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 512)
+        fail(`must be auto or a number from 1 to 512, not ${show(value)}`);
+    },
+  },
+  level: oneOf(LEVELS),
+  logFormat: oneOf(["json", "pretty"]),
+  tlsPolicy: oneOf(["intermediate", "modern"]),
+  sameSite: oneOf(["Strict", "Lax", "None"]),
+  certificate: oneOf(["auto", "local"]),
+  listenAddresses: list("list of `ADDRESS:PORT` or `fd:NAME`", (text) => parsed(parseListenAddress(text))),
+  listenAddressOrOff: {
+    says: "`ADDRESS:PORT`, or `false`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "false" ? false : text),
+    check: (value: unknown) => {
+      if (value !== false) parsed(parseListenAddress(asText(value)));
+    },
+  },
+  siteNames: list("list of names", (text) => parsed(parseSiteName(text))),
+  siteName: scalar("a name of the site", (text) => parsed(parseSiteName(text))),
+  directory: scalar("short name or directory URL", checkDirectory),
+  upstream: scalar("`unix:PATH`, `http://HOST:PORT`, or a name from `upstreams`", (text) => {
+    // A bare word is looked up among the upstreams when all of them are known.
+    if (looksLikeUpstreamAddress(text)) parsed(parseUpstreamAddress(text, "/"));
+    else plainText(text);
+  }),
+  upstreamAddresses: list("list of one `unix:PATH` or `http://HOST:PORT`", (text) =>
+    parsed(parseUpstreamAddress(text, "/")),
+  ),
+  cookieNames: list("list of cookie names", (text) => {
+    if (!TOKEN.test(text)) fail(`"${text}" is no cookie name`);
+  }),
+  staticMappings: mapping("URL prefix to folder", checkPrefix, (_, folder) => plainText(asText(folder))),
+  headers: mapping("field name to value; null removes", checkFieldName, checkFieldValue),
+  challenges: list("list", (text) => {
+    if (text === "tls-alpn-01" || text === "dns-01")
+      unavailable(`the challenge ${text}`, "remove it from the list");
+    if (text !== "http-01") fail(`"${text}" is no challenge${didYouMean(text, ["http-01"])}`);
+  }),
+  off: {
+    says: "`false`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "false" ? false : text),
+    check: (value: unknown) => {
+      if (value !== false) fail(`must be a mapping of keys to values, or false, not ${show(value)}`);
+    },
+  },
+  onlyFalse: only("`false`", false),
+  onlyAuto: only("`auto`", "auto"),
+  notYet: {
+    says: "",
+    shape: "scalar",
+    check: (value: unknown) => {
+      if (value !== undefined) unavailable("this key", "remove it");
+    },
+  },
+} as const satisfies Readonly<Record<string, Format>>;
+
+export type FormatName = keyof typeof FORMATS;
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+function fail(message: string): never {
+  throw new FormatError([{ message, path: [], onKey: false }]);
+}
+
+function unavailable(what: string, fix: string): never {
+  fail(`${what} is not available in this version; ${fix}`);
+}
+
+/** A value for a message: short, and never a control character. */
+export function show(value: unknown): string {
+  if (value === null) return "an empty value";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a mapping";
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
+
+function parsed(result: Parsed<unknown>): void {
+  if ("problem" in result) fail(result.problem);
+}
+
+function asText(value: unknown): string {
+  if (typeof value !== "string") fail(`must be text, not ${show(value)}`);
+  return value;
+}
+
+function plainText(text: string): void {
+  if (text.trim() === "") fail("is empty");
+  if (/[\x00-\x1f\x7f]/.test(text)) fail("has a control character in it");
+}
+
+/** The refusals of a check of one part of the value, seen from the whole value. */
+function refusalsAt(part: string, check: () => void, onKey = false): Refusal[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return error.refusals.map(({ message, path }) => ({ message, path: [part, ...path], onKey }));
+  }
+}
+
+function throwIfAny(refusals: readonly Refusal[]): void {
+  if (refusals.length > 0) throw new FormatError(refusals);
+}
+
+function scalar(says: string, check: (text: string) => void): Format {
+  return { says, shape: "scalar", check: (value) => check(asText(value)) };
+}
+
+function oneOf(words: readonly string[]): Format {
+  return {
+    says: words.map((word) => `\`${word}\``).join(", "),
+    shape: "scalar",
+    check: (value) => {
+      if (typeof value === "string" && words.includes(value)) return;
+      const hint = typeof value === "string" ? didYouMean(value, words) : "";
+      fail(`must be one of ${words.join(", ")}, not ${show(value)}${hint}`);
+    },
+  };
+}
+
+/** A key that has one value in this version; the documentation of a later one will say more. */
+function only(says: string, allowed: unknown): Format {
+  return {
+    says,
+    shape: "scalar",
+    coerce: (text) => (text === String(allowed) ? allowed : text),
+    check: (value) => {
+      if (value !== allowed) unavailable(show(value), "remove the key");
+    },
+  };
+}
+
+function list(says: string, check: (text: string) => void): Format {
+  return {
+    says,
+    shape: "list",
+    check: (value) =>
+      throwIfAny(
+        (value as readonly unknown[]).flatMap((item, index) =>
+          refusalsAt(String(index), () => check(asText(item))),
+        ),
+      ),
+  };
+}
+
+function mapping(
+  says: string,
+  checkKey: (key: string) => void,
+  check: (key: string, value: unknown) => void,
+): Format {
+  return {
+    says,
+    shape: "mapping",
+    check: (value) =>
+      throwIfAny(
+        (value as readonly (readonly [string, unknown])[]).flatMap(([key, item]) => {
+          const onKey = refusalsAt(key, () => checkKey(key), true);
+          return [...onKey, ...refusalsAt(key, () => check(key, item))];
+        }),
+      ),
+  };
+}
+
+function measure(
+  says: string,
+  kind: string,
+  examples: string,
+  unit: string,
+  parse: (text: string) => number | undefined,
+): Format {
+  return {
+    says,
+    shape: "scalar",
+    coerce: (text) => parse(text) ?? text,
+    check: (value) => {
+      // From a file a bare number arrives as text here (see load.ts), so a number has been through `coerce`.
+      if (typeof value === "number" && Number.isInteger(value)) return;
+      const bare = typeof value === "string" && /^\d+$/.test(value);
+      fail(
+        `${show(value)} is no ${kind}; write ${bare ? `${value}${unit}, or another unit:` : "for example"} ${examples}`,
+      );
+    },
+  };
+}
+
+function checkDirectory(text: string): void {
+  if (Object.hasOwn(KNOWN_DIRECTORIES, text)) return;
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return fail(
+      `"${text}" is no known CA and no directory URL${didYouMean(text, Object.keys(KNOWN_DIRECTORIES))}`,
+    );
+  }
+  if (url.username !== "" || url.password !== "") fail("a directory URL has no user name and no password");
+  if (url.protocol === "https:") return;
+  // RFC 8555 section 6.1 asks for https. A CA on the same machine is a test, and nothing leaves the machine.
+  if (url.protocol === "http:" && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)) return;
+  fail(`"${text}" must be an https URL (RFC 8555 section 6.1)`);
+}
+
+function checkPrefix(prefix: string): void {
+  if (!prefix.startsWith("/")) fail(`the prefix ${show(prefix)} must begin with a slash`);
+  if (!prefix.endsWith("/")) fail(`the prefix "${prefix}" must end with a slash: "${prefix}/"`);
+  if (!/^[A-Za-z0-9/._~!$&'()*+,;=:@-]+$/.test(prefix))
+    fail(`the prefix ${show(prefix)} has a character that a URL's path cannot have`);
+  if (/\/\/|\/\.\.?\//.test(prefix)) fail(`the prefix "${prefix}" has an empty or a dot segment`);
+}
+
+function checkFieldName(name: string): void {
+  if (!TOKEN.test(name)) fail(`${show(name)} is no field name (RFC 9110 section 5.1)`);
+  if (CONNECTION_FIELDS.has(name.toLowerCase()))
+    fail(`${name} belongs to the connection; Paddock sets it itself`);
+}
+
+function checkFieldValue(name: string, value: unknown): void {
+  if (value === null) return;
+  if (typeof value !== "string")
+    fail(`must be text in quotes, or null to remove the field, not ${show(value)}`);
+  // RFC 9110 section 5.5: visible characters, spaces and tabs; what lies beyond ASCII would be guessed at.
+  if (!/^[\t\x20-\x7e]*$/.test(value)) fail(`the value of ${name} has a character that no field may have`);
+  if (value.trim() !== value) fail(`the value of ${name} begins or ends with a space`);
+}
+
+/** Fields of the connection or of the message's framing (RFC 9110 section 7.6.1, RFC 9112 section 6). */
+const CONNECTION_FIELDS = new Set([
+  "connection",
+  "content-length",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);

@@ -1,0 +1,265 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import convict from "convict";
+import { systemErrorCode } from "../errors.ts";
+import { assemble } from "./assemble.ts";
+import type { Configuration } from "./configuration.ts";
+import { readDocument, type SourceNode } from "./document.ts";
+import { checkVariableNames, siteFromEnvironment, withEnvironment } from "./environment.ts";
+import { FORMATS, FormatError, show, type Format } from "./formats.ts";
+import { didYouMean } from "./nearest.ts";
+import { ProblemList, type Place } from "./problem.ts";
+import { isNested, ROOT, SITE_SECTION, type Key, type Nested, type Section } from "./schema.ts";
+import { placeOf, type SectionValues } from "./section-values.ts";
+
+export interface LoadOptions {
+  /** Path of the file, relative to `workingDirectory`; undefined looks at the default places. */
+  readonly file?: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Absolute. */
+  readonly workingDirectory: string;
+}
+
+/** The first of `$PADDOCK_CONFIG`, `./paddock.yaml`, `/etc/paddock/paddock.yaml` that exists; absolute, or null. */
+export function findConfigurationFile(options: LoadOptions): string | null {
+  const { file, environment, workingDirectory } = options;
+  // A path that somebody named is used even where nothing is there: the error then names it.
+  const named = file ?? (environment["PADDOCK_CONFIG"] || undefined);
+  if (named !== undefined) return resolve(workingDirectory, named);
+  const places = [resolve(workingDirectory, "paddock.yaml"), "/etc/paddock/paddock.yaml"];
+  return places.find((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true) ?? null;
+}
+
+/**
+ * Reads and checks the whole configuration: file, then environment over it, then defaults under it.
+ *
+ * @returns deeply frozen; durations in milliseconds, sizes in bytes, paths absolute.
+ * @throws {ConfigurationError} with every problem that was found. Nothing else is thrown.
+ */
+export function loadConfiguration(options: LoadOptions): Configuration {
+  const problems = new ProblemList();
+  const { environment, workingDirectory } = options;
+  const file = findConfigurationFile(options);
+  const node = file === null ? undefined : readFile(file, problems);
+  checkVariableNames(environment, problems);
+
+  const start: Place = { file: file ?? "environment", line: 1, column: 1 };
+  // A syntax error leaves the rest unknown; guessing at it would bury the one message that counts.
+  if (node?.kind !== "mapping" && file !== null) {
+    if (node !== undefined) problems.add(node.place, notAMapping("the configuration", node));
+    problems.throwIfAny();
+  }
+  const whole = withEnvironment(ROOT, node, environment, problems) ?? {
+    kind: "mapping",
+    place: start,
+    entries: new Map(),
+  };
+  const siteNode = siteFromEnvironment(environment, problems);
+  const site = siteNode && readSection(SITE_SECTION, siteNode, problems, "");
+  const root = readSection(ROOT, whole, problems, "");
+  const configuration = assemble(root, site, {
+    file,
+    folder: file === null ? workingDirectory : dirname(file),
+    workingDirectory,
+    environment,
+    problems,
+  });
+  problems.throwIfAny();
+  return configuration;
+}
+
+function readFile(file: string, problems: ProblemList): SourceNode | undefined {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    return readDocument(text, file, problems);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    const reasons: Record<string, string> = {
+      ENOENT: "there is no such file; write one, or name it with --config",
+      EACCES: "may not be read by this user; give it read permission",
+      EISDIR: "is a folder; name the file in it",
+      ERR_ENCODING_INVALID_ENCODED_DATA: "is not UTF-8",
+    };
+    problems.add(
+      { file, line: 1, column: 1 },
+      reasons[code ?? ""] ?? `cannot be read: ${code ?? "unknown error"}`,
+    );
+    return undefined;
+  }
+}
+
+/** Refusals of the validation that is running: convict itself only keeps their text. */
+let refusals: (FormatError & { fullName?: string })[] = [];
+
+for (const [name, format] of Object.entries<Format>(FORMATS)) {
+  convict.addFormat({
+    name: `paddock:${name}`,
+    ...(format.coerce === undefined ? {} : { coerce: format.coerce }),
+    validate: (value: unknown) => {
+      try {
+        format.check(value);
+      } catch (error) {
+        // convict adds `fullName`, the key, to the error that it catches.
+        if (error instanceof FormatError) refusals.push(error);
+        throw error;
+      }
+    },
+  });
+}
+
+/** Validates one section with convict, and those inside it. `title` is its path in messages; empty at the top. */
+function readSection(
+  section: Section,
+  node: SourceNode,
+  problems: ProblemList,
+  title: string,
+): SectionValues {
+  const one: Record<string, SectionValues> = {};
+  const list: Record<string, SectionValues[]> = {};
+  const named: Record<string, Map<string, SectionValues>> = {};
+  const entries = node.kind === "mapping" ? node.entries : new Map<string, never>();
+  const result = { one, list, named, place: node.place, entries };
+  const at = (key: string): string => (title === "" ? key : `${title}.${key}`);
+  if (node.kind !== "mapping") problems.add(node.place, notAMapping(title, node));
+
+  for (const [key, { keyPlace }] of entries)
+    if (!Object.hasOwn(section, key)) problems.add(keyPlace, unknownKey(key, section));
+
+  const leaves: Record<string, Key> = {};
+  for (const [key, entry] of Object.entries(section)) {
+    if (!isNested(entry)) {
+      leaves[key] = entry;
+      continue;
+    }
+    if (entry.or !== undefined) leaves[key] = { ...entry.or, doc: entry.doc };
+    const value = entries.get(key)?.node;
+    if (value === undefined) {
+      // A section of defaults exists whether it is written or not.
+      if (isAlwaysThere(entry))
+        one[key] = readSection(
+          entry.section,
+          { kind: "mapping", place: node.place, entries: new Map() },
+          problems,
+          at(key),
+        );
+    } else readNested(entry, key, value, at(key));
+  }
+
+  function readNested(entry: Nested, key: string, value: SourceNode, name: string): void {
+    if (entry.or !== undefined && value.kind === "scalar") return;
+    if (entry.nested === "one") one[key] = readSection(entry.section, value, problems, name);
+    else if (entry.nested === "list") {
+      if (value.kind !== "list") problems.add(value.place, `${name} must be a list, not ${describe(value)}`);
+      else
+        list[key] = value.items.map((item, i) => readSection(entry.section, item, problems, `${name}[${i}]`));
+    } else if (value.kind !== "mapping")
+      problems.add(value.place, `${name} must be a mapping of names, not ${describe(value)}`);
+    else
+      named[key] = new Map(
+        [...value.entries].map(([n, e]) => [n, readSection(entry.section, e.node, problems, `${name}.${n}`)]),
+      );
+  }
+
+  return { ...result, values: validate(leaves, node, { ...result, values: {} }, problems, at) };
+}
+
+/** Hands the keys of one section to convict: defaults, coercion of text, formats, strictness. */
+function validate(
+  keys: Readonly<Record<string, Key>>,
+  whole: SourceNode,
+  section: SectionValues,
+  problems: ProblemList,
+  at: (key: string) => string,
+): Record<string, unknown> {
+  const schema = Object.fromEntries(
+    Object.entries(keys).map(([name, key]) => [
+      name,
+      { ...key, format: `paddock:${key.format}`, nullable: key.default === null },
+    ]),
+  );
+  // No variables and no arguments here: environment.ts reads the former, the command line has its own reader.
+  const config = convict<Record<string, unknown>>(schema, { env: {}, args: [] });
+  for (const [name, key] of Object.entries(keys)) {
+    const node = section.entries.get(name)?.node;
+    if (node === undefined) {
+      if (key.required && whole.kind === "mapping")
+        problems.add(section.place, `${at(name)} is missing; give it`);
+      continue;
+    }
+    // A section in place of the word that this key may also be; readNested has read it.
+    if (FORMATS[key.format].shape === "scalar" && node.kind !== "scalar" && Object.hasOwn(section.one, name))
+      continue;
+    const value = plainValue(node, key);
+    if ("problem" in value) problems.add(node.place, `${at(name)} ${value.problem}`);
+    else config.set(name, value.value);
+  }
+  refusals = [];
+  try {
+    config.validate({ allowed: "strict" });
+  } catch (error) {
+    if (refusals.length === 0) throw error;
+    for (const { fullName = "", refusals: reasons } of refusals)
+      for (const { path, onKey, message } of reasons) {
+        const title = `${at(fullName)}${onKey ? "" : path.map((part) => `[${part}]`).join("")}`;
+        problems.add(placeOf(section, [fullName, ...path], onKey), `${title}: ${message}`);
+      }
+  }
+  return config.getProperties();
+}
+
+/** A node as convict and the formats take it, or what is wrong with its shape. */
+function plainValue(node: SourceNode, key: Key): { value: unknown } | { problem: string } {
+  const { shape }: Format = FORMATS[key.format];
+  if (node.kind === "scalar" && node.value === null)
+    return { problem: "has no value; give it one, or remove the key" };
+  if (key.later) return { value: node.kind === "scalar" ? node.value : [] };
+  if (node.kind !== shape) {
+    if (shape === "scalar") return { problem: `must be a single value, not ${describe(node)}` };
+    return { problem: `must be a ${shape}, not ${describe(node)}` };
+  }
+  if (node.kind === "list") return { value: node.items.map(bare) };
+  // convict takes a mapping for keys of its own, and a dot in a key for a path; pairs are neither.
+  if (node.kind === "mapping")
+    return { value: [...node.entries].map(([name, entry]) => [name, bare(entry.node)]) };
+  // `75` for a duration: a number has no unit, so it goes the way of text and is refused with a hint.
+  const isMeasure = key.format === "duration" || key.format === "size";
+  return { value: isMeasure && typeof node.value === "number" ? String(node.value) : node.value };
+}
+
+function bare(node: SourceNode): unknown {
+  if (node.kind === "scalar") return node.value;
+  return node.kind === "list" ? [] : {};
+}
+
+function describe(node: SourceNode): string {
+  return node.kind === "scalar" ? show(node.value) : `a ${node.kind}`;
+}
+
+function notAMapping(title: string, node: SourceNode): string {
+  return `${title} must be a mapping of keys to values, not ${describe(node)}`;
+}
+
+function isAlwaysThere(entry: Nested): boolean {
+  return (
+    entry.nested === "one" && Object.values(entry.section).every((key) => isNested(key) || !key.required)
+  );
+}
+
+function unknownKey(key: string, section: Section): string {
+  const shown = show(key);
+  const hint = didYouMean(key, Object.keys(section));
+  if (hint !== "") return `unknown key ${shown}${hint}`;
+  const elsewhere = sectionsWith(key, ROOT, "");
+  return `unknown key ${shown}${elsewhere.length === 0 ? "" : `; it belongs under ${elsewhere.join(" or ")}`}`;
+}
+
+function sectionsWith(key: string, section: Section, title: string): string[] {
+  return Object.entries(section).flatMap(([name, entry]) => {
+    if (!isNested(entry)) return [];
+    const inner = `${title}${name}${entry.nested === "list" ? "[]" : entry.nested === "named" ? ".NAME" : ""}`;
+    return [
+      ...(Object.hasOwn(entry.section, key) ? [inner] : []),
+      ...sectionsWith(key, entry.section, `${inner}.`),
+    ];
+  });
+}

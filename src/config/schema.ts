@@ -1,0 +1,324 @@
+import type { FormatName } from "./formats.ts";
+
+/** What an upstream gets, whether it has an entry of its own or is written inline. */
+export const DEFAULT_CONNECT_TIMEOUT = "5s";
+export const DEFAULT_RESPONSE_TIMEOUT = "60s";
+
+export type Default = string | boolean | null | readonly string[];
+
+/** One key: what convict needs of it, and what the documentation says about it. */
+export interface Key {
+  readonly doc: string;
+  readonly format: FormatName;
+  /** As it is written in a file. Null: no default, the key is absent. */
+  readonly default: Default;
+  readonly env?: string;
+  /** The key must be given. */
+  readonly required?: true;
+  readonly sensitive?: true;
+  /** The contract knows the key, this version does not: the documentation lists it apart. */
+  readonly later?: true;
+}
+
+/** A key whose value is a section of its own: one, a list, or a mapping of names to sections. */
+export interface Nested {
+  readonly doc: string;
+  readonly nested: "one" | "list" | "named";
+  readonly section: Section;
+  /** A format that the value may have in place of a mapping: `hsts: false`, `certificate: auto`. */
+  readonly or?: { readonly format: FormatName; readonly default: Default };
+  /** The variable holds the section as YAML, unless `or` says otherwise. */
+  readonly env?: string;
+}
+
+/** Keys in the order of the documentation. */
+export interface Section {
+  readonly [key: string]: Key | Nested;
+}
+
+export function isNested(entry: Key | Nested): entry is Nested {
+  return "nested" in entry;
+}
+
+const EAB: Section = {
+  keyId: { doc: "Key identifier that the CA gave.", format: "text", default: null, required: true },
+  hmacKey: {
+    doc: "HMAC key that the CA gave, base64url. It never appears in a message or a log.",
+    format: "secret",
+    default: null,
+    required: true,
+    sensitive: true,
+  },
+};
+
+const ISSUER: Section = {
+  acme: {
+    doc: "`letsencrypt`, `letsencrypt-staging`, `zerossl`, `google`, or the URL of an ACME directory.",
+    format: "directory",
+    default: null,
+  },
+  local: { doc: "The embedded CA, in place of `acme`.", format: "flag", default: false },
+  profile: {
+    doc: "Certificate profile to ask for; the CA's directory must offer it.",
+    format: "text",
+    default: null,
+  },
+  trustedRoots: {
+    doc: "PEM file with extra roots to trust when talking to this CA. PADDOCK_TRUSTED_ROOTS gives one to all of them.",
+    format: "path",
+    default: null,
+  },
+  eab: { doc: "External account binding, where the CA asks for one.", nested: "one", section: EAB },
+};
+
+const UPSTREAM: Section = {
+  to: {
+    doc: "Where the app listens. One address in this version.",
+    format: "upstreamAddresses",
+    default: [],
+    required: true,
+  },
+  connectTimeout: {
+    doc: "Longest wait for a connection to the app.",
+    format: "duration",
+    default: DEFAULT_CONNECT_TIMEOUT,
+  },
+  responseTimeout: {
+    doc: "Longest wait for the response head, and between two parts of the body.",
+    format: "duration",
+    default: DEFAULT_RESPONSE_TIMEOUT,
+  },
+  maxConcurrent: {
+    doc: "Requests that the app gets at a time.",
+    format: "onlyAuto",
+    default: "auto",
+    later: true,
+  },
+};
+
+const HSTS: Section = {
+  maxAge: { doc: "How long a browser insists on https.", format: "duration", default: "1y" },
+  includeSubDomains: { doc: "Every name below the site's names too.", format: "flag", default: false },
+  preload: { doc: "Consent to the browsers' preload lists. Hard to undo.", format: "flag", default: false },
+};
+
+const COOKIES: Section = {
+  secure: { doc: "Add `Secure` to the app's cookies.", format: "flag", default: true },
+  httpOnly: { doc: "Cookies that get `HttpOnly`.", format: "cookieNames", default: [] },
+  sameSite: { doc: "Add `SameSite` where the app did not.", format: "sameSite", default: null },
+};
+
+const CERTIFICATE_FILES: Section = {
+  cert: {
+    doc: "PEM file: the certificate, then the intermediates.",
+    format: "path",
+    default: null,
+    required: true,
+  },
+  key: { doc: "PEM file with the private key.", format: "path", default: null, required: true },
+};
+
+const SITE: Section = {
+  names: {
+    doc: "Host names, wildcards of one label (`*.example.com`) or IP addresses. The first one names the site in logs and metrics.",
+    format: "siteNames",
+    default: [],
+    env: "PADDOCK_NAMES",
+    required: true,
+  },
+  upstream: {
+    doc: "The app. Without it the site consists of its static files.",
+    format: "upstream",
+    default: null,
+    env: "PADDOCK_UPSTREAM",
+  },
+  static: {
+    doc: "Folders that Paddock serves itself. The prefix begins and ends with a slash; the folder must exist.",
+    format: "staticMappings",
+    default: [],
+    env: "PADDOCK_STATIC",
+  },
+  internal: { doc: "Targets of X-Accel-Redirect.", format: "notYet", default: null, later: true },
+  certificate: {
+    doc: "`auto` asks the issuers, `local` the embedded CA; or the files of a certificate that you bring.",
+    nested: "one",
+    section: CERTIFICATE_FILES,
+    or: { format: "certificate", default: "auto" },
+    env: "PADDOCK_CERTIFICATE",
+  },
+  hsts: {
+    doc: "Strict-Transport-Security, sent over https where the app did not send it. `false` adds none.",
+    nested: "one",
+    section: HSTS,
+    or: { format: "off", default: null },
+    env: "PADDOCK_HSTS",
+  },
+  headers: {
+    doc: "Response fields to set where the app did not; `null` removes a field.",
+    format: "headers",
+    default: [],
+    env: "PADDOCK_HEADERS",
+  },
+  cookies: {
+    doc: "What to add to the app's cookies.",
+    nested: "one",
+    section: COOKIES,
+    env: "PADDOCK_COOKIES",
+  },
+  canonical: {
+    doc: "One of the names; the others redirect to it.",
+    format: "siteName",
+    default: null,
+    env: "PADDOCK_CANONICAL",
+  },
+  maxBody: {
+    doc: "A longer request body is refused with 413.",
+    format: "size",
+    default: "100MB",
+    env: "PADDOCK_MAX_BODY",
+  },
+  compress: { doc: "Compress responses.", format: "onlyFalse", default: false, later: true },
+};
+
+const LISTEN: Section = {
+  http: {
+    doc: "Challenges and redirects to https. `[]` turns it off.",
+    format: "listenAddresses",
+    default: ["[::]:80"],
+    env: "PADDOCK_LISTEN_HTTP",
+  },
+  https: { doc: "The sites.", format: "listenAddresses", default: ["[::]:443"], env: "PADDOCK_LISTEN_HTTPS" },
+  proxyProtocol: {
+    doc: "Accept the PROXY protocol.",
+    format: "onlyFalse",
+    default: false,
+    env: "PADDOCK_LISTEN_PROXY_PROTOCOL",
+    later: true,
+  },
+};
+
+const ADMIN: Section = {
+  listen: {
+    doc: "`/metrics`, `/healthz`, `/readyz` and the status page. `false` turns it off.",
+    format: "listenAddressOrOff",
+    default: "127.0.0.1:9145",
+    env: "PADDOCK_ADMIN_LISTEN",
+  },
+  socket: {
+    doc: "Control socket of the command line, mode 0600.",
+    format: "path",
+    default: "/run/paddock/control.sock",
+    env: "PADDOCK_ADMIN_SOCKET",
+  },
+};
+
+const LOG: Section = {
+  level: {
+    doc: "The least important message that is logged.",
+    format: "level",
+    default: "info",
+    env: "PADDOCK_LOG_LEVEL",
+  },
+  access: { doc: "One line per request.", format: "flag", default: true, env: "PADDOCK_LOG_ACCESS" },
+  format: {
+    doc: "`json` for machines, `pretty` for a terminal.",
+    format: "logFormat",
+    default: "json",
+    env: "PADDOCK_LOG_FORMAT",
+  },
+};
+
+const TIMEOUTS: Section = {
+  requestHead: {
+    doc: "For the head of a request, from its first byte.",
+    format: "duration",
+    default: "10s",
+    env: "PADDOCK_TIMEOUTS_REQUEST_HEAD",
+  },
+  keepAlive: {
+    doc: "An idle connection is closed.",
+    format: "duration",
+    default: "75s",
+    env: "PADDOCK_TIMEOUTS_KEEP_ALIVE",
+  },
+  body: {
+    doc: "A request body must bring at least 1 KB a second, looked at over this span.",
+    format: "duration",
+    default: "20s",
+    env: "PADDOCK_TIMEOUTS_BODY",
+  },
+  write: {
+    doc: "A write to a client that makes no progress.",
+    format: "duration",
+    default: "60s",
+    env: "PADDOCK_TIMEOUTS_WRITE",
+  },
+};
+
+/** The whole file. Every key of the contract is here, also those that this version refuses. */
+export const ROOT: Section = {
+  email: { doc: "Contact for the CA.", format: "email", default: null, env: "PADDOCK_EMAIL" },
+  storage: {
+    doc: "Folder for certificates, accounts and state; made with mode 0700.",
+    format: "path",
+    default: "/var/lib/paddock",
+    env: "PADDOCK_STORAGE",
+  },
+  workers: {
+    doc: "Processes that serve; `auto` is one per processor.",
+    format: "workers",
+    default: "auto",
+    env: "PADDOCK_WORKERS",
+  },
+  shutdownTimeout: {
+    doc: "Longest wait for requests in flight at the end of the daemon.",
+    format: "duration",
+    default: "30s",
+    env: "PADDOCK_SHUTDOWN_TIMEOUT",
+  },
+  listen: { doc: "Where clients connect.", nested: "one", section: LISTEN },
+  admin: { doc: "Where operators connect.", nested: "one", section: ADMIN },
+  log: { doc: "What is logged, to the standard output.", nested: "one", section: LOG },
+  tls: {
+    doc: "Mozilla's server-side TLS guidelines 6.0.",
+    nested: "one",
+    section: {
+      policy: {
+        doc: "`intermediate` (TLS 1.2 and 1.3) or `modern` (1.3 alone).",
+        format: "tlsPolicy",
+        default: "intermediate",
+        env: "PADDOCK_TLS_POLICY",
+      },
+    },
+  },
+  timeouts: { doc: "How patient Paddock is with clients.", nested: "one", section: TIMEOUTS },
+  issuers: {
+    doc: "CAs, tried in order: the first that answers wins, the next is the fallback.",
+    nested: "list",
+    section: ISSUER,
+    env: "PADDOCK_ISSUERS",
+  },
+  challenges: {
+    doc: "How the CA may check the names. `http-01` in this version.",
+    format: "challenges",
+    default: ["http-01"],
+    env: "PADDOCK_CHALLENGES",
+  },
+  dns: { doc: "Program for dns-01.", format: "notYet", default: null, later: true, env: "PADDOCK_DNS" },
+  upstreams: {
+    doc: "Apps by name, for sites that share one or need other timeouts.",
+    nested: "named",
+    section: UPSTREAM,
+    env: "PADDOCK_UPSTREAMS",
+  },
+  sites: { doc: "What is served.", nested: "list", section: SITE, env: "PADDOCK_SITES" },
+};
+
+export { SITE as SITE_SECTION };
+
+/** Variables that stand for no single key; `environment.ts` reads them. */
+export const SHORTCUTS: Readonly<Record<string, string>> = {
+  PADDOCK_CONFIG: "Path of the configuration file.",
+  PADDOCK_ISSUER: "One issuer in place of `issuers`: a short name, a directory URL, or `local`.",
+  PADDOCK_TRUSTED_ROOTS: "`trustedRoots` for every ACME issuer that has none.",
+};

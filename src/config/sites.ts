@@ -1,0 +1,168 @@
+import type {
+  CertificateChoice,
+  CookieConfiguration,
+  IssuerConfiguration,
+  SiteConfiguration,
+  StaticMapping,
+} from "./configuration.ts";
+import { absolute, pathOf, type AssemblyContext } from "./context.ts";
+import { checkFile, checkFolder } from "./files.ts";
+import { nearest } from "./nearest.ts";
+import type { Place } from "./problem.ts";
+import { placeOf, type SectionValues } from "./section-values.ts";
+import { isLocalName, parseSiteName } from "./site-name.ts";
+import { siteUpstream, type NamedUpstreams } from "./upstreams.ts";
+
+/** What the checks across sites know of the names so far: which site has a name, and where it says so. */
+type KnownNames = Map<string, { readonly site: SectionValues; readonly place: Place }>;
+
+/**
+ * The sites of the file, or the one of the environment. Both at once are refused: whichever won, somebody would
+ * look for the other one.
+ */
+export function assembleSites(
+  root: SectionValues,
+  environmentSite: SectionValues | undefined,
+  upstreams: NamedUpstreams,
+  issuers: readonly IssuerConfiguration[],
+  context: AssemblyContext,
+): SiteConfiguration[] {
+  const written = root.list["sites"] ?? [];
+  const { problems } = context;
+  if (environmentSite !== undefined && written.length > 0)
+    problems.add(
+      environmentSite.place,
+      `the environment describes a site, and so does ${placeOf(root, ["sites"]).file}; unset ${environmentSite.place.file.slice(1)} or remove sites`,
+    );
+  const sections = environmentSite === undefined ? written : [environmentSite];
+  // A value of the wrong kind has its own message already.
+  if (sections.length === 0 && (!root.entries.has("sites") || root.list["sites"] !== undefined))
+    problems.add(
+      placeOf(root, ["sites"]),
+      context.file === null
+        ? "there is no configuration: write paddock.yaml, or set PADDOCK_NAMES and PADDOCK_UPSTREAM"
+        : "there are no sites; add one with names and upstream",
+    );
+  const known: KnownNames = new Map();
+  return sections.flatMap((section) => assembleSite(section, known, upstreams, issuers, context) ?? []);
+}
+
+function assembleSite(
+  section: SectionValues,
+  known: KnownNames,
+  upstreams: NamedUpstreams,
+  issuers: readonly IssuerConfiguration[],
+  context: AssemblyContext,
+): SiteConfiguration | undefined {
+  const { values, one } = section;
+  const { problems } = context;
+  const upstream = siteUpstream(section, upstreams, context);
+  const mappings = assembleStatic(section, context);
+  if (section.entries.size > 0 && !section.entries.has("upstream") && !section.entries.has("static"))
+    problems.add(section.place, "the site has neither upstream nor static; there is nothing to serve");
+  const certificate = assembleCertificate(section, context);
+  const names = assembleNames(section, known, context);
+  checkIssuable(section, certificate, issuers, context);
+  const canonical = assembleCanonical(section, names, context);
+  const [first, ...others] = names;
+  if (first === undefined) return undefined;
+  return {
+    names: [first, ...others],
+    upstream,
+    static: mappings,
+    certificate,
+    // `hsts: false` is a word in place of the section, which is absent then.
+    hsts: (one["hsts"]?.values ?? null) as SiteConfiguration["hsts"],
+    headers: Object.fromEntries(values["headers"] as [string, string | null][]),
+    cookies: (section.entries.has("cookies")
+      ? (one["cookies"]?.values ?? null)
+      : null) as CookieConfiguration | null,
+    canonical,
+    maxBody: values["maxBody"] as number,
+  };
+}
+
+function assembleNames(section: SectionValues, known: KnownNames, context: AssemblyContext): string[] {
+  const { problems } = context;
+  const written = section.values["names"] as readonly unknown[];
+  if (written.length === 0 && section.entries.get("names")?.node.kind === "list")
+    problems.add(placeOf(section, ["names"]), "names is empty; give the site at least one name");
+  return written.flatMap((text, index) => {
+    const result = typeof text === "string" ? parseSiteName(text) : undefined;
+    // Refused by its format before.
+    if (result === undefined || "problem" in result) return [];
+    const name = result.value;
+    const place = placeOf(section, ["names", String(index)]);
+    const earlier = known.get(name);
+    if (earlier === undefined) known.set(name, { site: section, place });
+    else if (earlier.site === section) problems.add(place, `the name ${name} is given twice`);
+    else
+      problems.add(
+        place,
+        `the name ${name} belongs to another site already (line ${earlier.place.line}); a name has one site`,
+      );
+    return [name];
+  });
+}
+
+function assembleStatic(section: SectionValues, context: AssemblyContext): StaticMapping[] {
+  const mappings = (section.values["static"] as readonly [string, unknown][]).flatMap(([prefix, written]) => {
+    if (typeof written !== "string" || written.trim() === "" || /[\x00-\x1f]/.test(written)) return [];
+    const place = placeOf(section, ["static", prefix]);
+    return [{ prefix, folder: checkFolder(absolute(written, place.file, context), place, context.problems) }];
+  });
+  // Longest first, so that the first one that matches is the right one.
+  return mappings.sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+function assembleCertificate(section: SectionValues, context: AssemblyContext): CertificateChoice {
+  const files = section.one["certificate"];
+  if (files === undefined) return { kind: section.values["certificate"] === "local" ? "local" : "auto" };
+  const file = (key: string): string =>
+    typeof files.values[key] === "string"
+      ? checkFile(pathOf(files, key, context), placeOf(files, [key]), context.problems)
+      : "";
+  return { kind: "files", cert: file("cert"), key: file("key") };
+}
+
+/** Refuses at once what the CA would refuse at every attempt. */
+function checkIssuable(
+  section: SectionValues,
+  certificate: CertificateChoice,
+  issuers: readonly IssuerConfiguration[],
+  context: AssemblyContext,
+): void {
+  if (certificate.kind !== "auto" || !issuers.some((issuer) => issuer.kind === "acme")) return;
+  for (const [index, name] of (section.values["names"] as readonly unknown[]).entries()) {
+    const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
+    if (parsed === undefined || "problem" in parsed) continue;
+    if (!parsed.value.startsWith("*.") || isLocalName(parsed.value)) continue;
+    // RFC 8555 leaves wildcards to the CA; every public CA asks for dns-01 (CA/B baseline 3.2.2.4).
+    context.problems.add(
+      placeOf(section, ["names", String(index)]),
+      `${parsed.value}: a CA certifies a wildcard by dns-01 only, which is not available in this version; name the hosts, or set certificate to local or to files`,
+    );
+  }
+}
+
+function assembleCanonical(
+  section: SectionValues,
+  names: readonly string[],
+  context: AssemblyContext,
+): string | null {
+  const written = section.values["canonical"];
+  const result = typeof written === "string" ? parseSiteName(written) : undefined;
+  if (result === undefined || "problem" in result) return null;
+  const place = placeOf(section, ["canonical"]);
+  if (result.value.startsWith("*."))
+    context.problems.add(place, "canonical must be one name; a redirect cannot lead to a wildcard");
+  else if (!names.includes(result.value)) {
+    const meant = nearest(result.value, names);
+    const hint =
+      meant === undefined
+        ? `; choose one of ${[...new Set(names)].join(", ")}`
+        : `; did you mean "${meant}"?`;
+    context.problems.add(place, `canonical ${result.value} is not among the site's names${hint}`);
+  }
+  return result.value;
+}

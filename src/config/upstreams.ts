@@ -1,0 +1,80 @@
+import { looksLikeUpstreamAddress, parseUpstreamAddress } from "./addresses.ts";
+import type { UpstreamAddress, UpstreamConfiguration } from "./configuration.ts";
+import { absolute, type AssemblyContext } from "./context.ts";
+import { parseDuration } from "./measures.ts";
+import { didYouMean } from "./nearest.ts";
+import type { Place } from "./problem.ts";
+import { DEFAULT_CONNECT_TIMEOUT, DEFAULT_RESPONSE_TIMEOUT } from "./schema.ts";
+import { placeOf, type SectionValues } from "./section-values.ts";
+
+/** The entries of `upstreams`; undefined for one that is there and wrong, so that using it is no second mistake. */
+export type NamedUpstreams = ReadonlyMap<string, UpstreamConfiguration | undefined>;
+
+export function assembleUpstreams(root: SectionValues, context: AssemblyContext): NamedUpstreams {
+  const upstreams = new Map<string, UpstreamConfiguration | undefined>();
+  const { problems } = context;
+  for (const [name, section] of root.named["upstreams"] ?? []) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(name))
+      problems.add(
+        placeOf(root, ["upstreams", name], true),
+        `upstreams: ${JSON.stringify(name)} is no name; use letters, digits, - and _`,
+      );
+    const to = section.values["to"] as readonly unknown[];
+    if (to.length === 0 && section.entries.has("to"))
+      problems.add(placeOf(section, ["to"]), `upstreams.${name}.to is empty; give the app's address`);
+    if (to.length > 1)
+      problems.add(
+        placeOf(section, ["to", "1"]),
+        `upstreams.${name}.to: more than one address is not available in this version; remove all but one`,
+      );
+    const address = upstreamAddress(to[0], placeOf(section, ["to"]), context);
+    upstreams.set(
+      name,
+      address && {
+        name,
+        address,
+        connectTimeout: section.values["connectTimeout"] as number,
+        responseTimeout: section.values["responseTimeout"] as number,
+      },
+    );
+  }
+  return upstreams;
+}
+
+/** The upstream of a site: an address, or the name of an entry. Null where there is none. */
+export function siteUpstream(
+  site: SectionValues,
+  upstreams: NamedUpstreams,
+  context: AssemblyContext,
+): UpstreamConfiguration | null {
+  const text = site.values["upstream"];
+  if (typeof text !== "string") return null;
+  const place = placeOf(site, ["upstream"]);
+  if (looksLikeUpstreamAddress(text)) {
+    const address = upstreamAddress(text, place, context);
+    return address === undefined
+      ? null
+      : {
+          name: text,
+          address,
+          connectTimeout: parseDuration(DEFAULT_CONNECT_TIMEOUT) ?? 0,
+          responseTimeout: parseDuration(DEFAULT_RESPONSE_TIMEOUT) ?? 0,
+        };
+  }
+  if (!upstreams.has(text)) {
+    const hint =
+      didYouMean(text, upstreams.keys()) || "; write unix:PATH, http://HOST:PORT, or add it under upstreams";
+    context.problems.add(place, `there is no upstream ${JSON.stringify(text)}${hint}`);
+  }
+  return upstreams.get(text) ?? null;
+}
+
+/** The address in a text, or undefined where it has none, which its format has reported. */
+function upstreamAddress(text: unknown, place: Place, context: AssemblyContext): UpstreamAddress | undefined {
+  if (typeof text !== "string") return undefined;
+  const result = parseUpstreamAddress(text, absolute(".", place.file, context));
+  if ("value" in result) return result.value;
+  // The format has measured the path as written; only from its folder may it be too long for a socket.
+  if ("value" in parseUpstreamAddress(text, "/")) context.problems.add(place, result.problem);
+  return undefined;
+}

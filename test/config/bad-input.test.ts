@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { configurationFolder, loadText, problemsOf } from "./load-text.ts";
+
+const { folder, remove } = configurationFolder();
+after(remove);
+
+const SITE = "sites: [{ names: [a.example], upstream: unix:/run/app.sock }]\n";
+const site = (keys: string): string =>
+  `sites:\n  - names: [a.example]\n    upstream: unix:/run/app.sock\n    ${keys}\n`;
+const issuer = (text: string): string => `${SITE}issuers:\n  - ${text}\n`;
+
+/**
+ * What is written, with « at the place that the message must point at, and the message without its place. Each
+ * case has exactly one mistake and must get exactly one message.
+ */
+const CASES: readonly (readonly [string, string | RegExp])[] = [
+  // Unknown keys and the nearest one
+  [`${SITE}«emial: a@b.example`, 'unknown key "emial"; did you mean "email"?'],
+  [`${SITE}«storge: /x`, 'unknown key "storge"; did you mean "storage"?'],
+  [`${SITE}«Storage: /x`, 'unknown key "Storage"; did you mean "storage"?'],
+  [`${SITE}«site: []`, 'unknown key "site"; did you mean "sites"?'],
+  [`${SITE}listen: { «htttp: [] }`, 'unknown key "htttp"; did you mean "http"?'],
+  [`${SITE}log:\n  «levle: info`, 'unknown key "levle"; did you mean "level"?'],
+  [`${SITE}«nothing-like-it: 1`, 'unknown key "nothing-like-it"'],
+  [`${SITE}«requestHead: 5s`, 'unknown key "requestHead"; it belongs under timeouts'],
+  [site("«upstrem: unix:/x"), 'unknown key "upstrem"; did you mean "upstream"?'],
+  [site("«responseTimeout: 5s"), 'unknown key "responseTimeout"; it belongs under upstreams.NAME'],
+  [site("hsts: { «maxage: 1y }"), 'unknown key "maxage"; did you mean "maxAge"?'],
+  [issuer("{ acme: google, «trustedRoot: x }"), 'unknown key "trustedRoot"; did you mean "trustedRoots"?'],
+  [`${SITE}«__proto__: { a: 1 }`, 'unknown key "__proto__"'],
+  [`${SITE}«constructor: { prototype: 1 }`, 'unknown key "constructor"'],
+  // YAML itself
+  [`${SITE}email: a@b.example\n«email: c@d.example`, 'the key "email" is given twice'],
+  ["sites:\n  - names: [a.example\n    «upstream: unix:/x\n", /^YAML: /],
+  [`${SITE}storage: "/x\n«`, /^YAML: Missing closing "quote/],
+  [`${SITE}storage: «*nowhere`, "the alias *nowhere has no anchor before it"],
+  [`${SITE}storage: «!secret /x`, /^YAML: Unresolved tag/],
+  [`${SITE}---\n«${SITE}`.replace("---\n«", "«---\n"), /^YAML: .*multiple documents/],
+  ["«- a\n- b\n", "the configuration must be a mapping of keys to values, not a list"],
+  ["«hello", 'the configuration must be a mapping of keys to values, not "hello"'],
+  // Shapes
+  [`${SITE}storage: «[/x]`, "storage must be a single value, not a list"],
+  [`${SITE}storage: «{ path: /x }`, "storage must be a single value, not a mapping"],
+  [`${SITE}storage: «5`, "storage: must be text, not 5"],
+  [`${SITE}«storage:`, "storage has no value; give it one, or remove the key"],
+  [`${SITE}listen: «8443`, "listen must be a mapping of keys to values, not 8443"],
+  [`${SITE}listen: { http: «"[::]:80" }`, 'listen.http must be a list, not "[::]:80"'],
+  ["sites: «{ names: [a.example] }", "sites must be a list, not a mapping"],
+  ["sites: [«a.example]", 'sites[0] must be a mapping of keys to values, not "a.example"'],
+  [`${SITE}upstreams: «[]`, "upstreams must be a mapping of names, not a list"],
+  [`${SITE}issuers: «letsencrypt`, 'issuers must be a list, not "letsencrypt"'],
+  [site("static: «/srv/static"), 'sites[0].static must be a mapping, not "/srv/static"'],
+  // Scalars
+  [`${SITE}email: «nobody`, 'email: "nobody" is no e-mail address'],
+  [`${SITE}storage: «""`, "storage: is empty"],
+  [`${SITE}storage: «"/a\\0b"`, "storage: has a control character in it"],
+  [`${SITE}workers: «0`, "workers: must be auto or a number from 1 to 512, not 0"],
+  [`${SITE}workers: «1.5`, "workers: must be auto or a number from 1 to 512, not 1.5"],
+  [`${SITE}workers: «many`, 'workers: must be auto or a number from 1 to 512, not "many"'],
+  [`${SITE}log: { access: «yes }`, 'log.access: must be true or false, not "yes"'],
+  [
+    `${SITE}log: { level: «inof }`,
+    /^log\.level: must be one of trace, .* not "inof"; did you mean "info"\?$/,
+  ],
+  [`${SITE}log: { format: «xml }`, 'log.format: must be one of json, pretty, not "xml"'],
+  [`${SITE}tls: { policy: «old }`, 'tls.policy: must be one of intermediate, modern, not "old"'],
+  [`${SITE}shutdownTimeout: «30`, /^shutdownTimeout: "30" is no duration; write 30s, or another unit/],
+  [`${SITE}timeouts: { body: «20 s }`, /^timeouts\.body: "20 s" is no duration; write for example 10s/],
+  [`${SITE}timeouts: { keepAlive: «-5s }`, /^timeouts\.keepAlive: "-5s" is no duration/],
+  [`${SITE}timeouts: { write: «500y }`, /^timeouts\.write: "500y" is no duration/],
+  [site("maxBody: «100"), /^sites\[0\]\.maxBody: "100" is no size; write 100MB, or another unit/],
+  [site("maxBody: «100MiB"), /^sites\[0\]\.maxBody: "100MiB" is no size; write for example 16KB/],
+  // Addresses
+  [
+    `${SITE}listen: { http: [«localhost:80] }`,
+    "listen.http[0]: write 127.0.0.1:80 or [::1]:80 in place of localhost",
+  ],
+  [
+    `${SITE}listen: { http: ["[::]:80", «"80"] }`,
+    /^listen\.http\[1\]: "80" is no listen address; write ADDRESS:PORT/,
+  ],
+  [`${SITE}listen: { http: [«80] }`, "listen.http[0]: must be text, not 80"],
+  [
+    `${SITE}listen: { https: [«"[::]:99999"] }`,
+    "listen.https[0]: port 99999 is out of range; ports end at 65535",
+  ],
+  [`${SITE}listen: { https: [«"[::x]:1"] }`, 'listen.https[0]: "::x" is no IPv6 address'],
+  [`${SITE}listen: { https: [«www.a.example:1] }`, /^listen\.https\[0\]: "www\.a\.example" is no IP address/],
+  [`${SITE}listen: { https: [«"fd:"] }`, /^listen\.https\[0\]: "fd:" names no socket/],
+  [
+    `${SITE}listen: { http: ["[::]:443"], https: [«"[::]:443"] }`,
+    "listen.https: [::]:443 is taken by listen.http; choose another port",
+  ],
+  [
+    `${SITE}admin: { listen: «"[::]:80" }`,
+    "admin.listen: [::]:80 is taken by listen.http; choose another port",
+  ],
+  [
+    `${SITE}listen: { http: [], https: «[] }`,
+    "listen.http and listen.https are both empty; nothing would be served",
+  ],
+  // Upstreams
+  [
+    "sites: [{ names: [a.example], upstream: «/run/a.sock }]",
+    'sites[0].upstream: a socket is written with unix: in front; did you mean "unix:/run/a.sock"?',
+  ],
+  [
+    "sites: [{ names: [a.example], upstream: «127.0.0.1:8000 }]",
+    /; did you mean "http:\/\/127\.0\.0\.1:8000"\?$/,
+  ],
+  [
+    "sites: [{ names: [a.example], upstream: «https://b.example:1 }]",
+    /https to the app is not available in this version/,
+  ],
+  [
+    "sites: [{ names: [a.example], upstream: «http://b.example }]",
+    /^sites\[0\]\.upstream: the port is missing/,
+  ],
+  [
+    "sites: [{ names: [a.example], upstream: «http://b.example:8000/x }]",
+    'sites[0].upstream: an upstream has no path; remove "/x"',
+  ],
+  ["sites: [{ names: [a.example], upstream: «http://b.example:0 }]", /port 0 is out of range/],
+  [`sites: [{ names: [a.example], upstream: «unix:/${"x".repeat(120)} }]`, /may have at most 107 bytes$/],
+  [
+    "upstreams: { app: { to: [unix:/x] } }\nsites: [{ names: [a.example], upstream: «ap }]",
+    'there is no upstream "ap"; did you mean "app"?',
+  ],
+  ["sites: [{ names: [a.example], upstream: «app }]", /^there is no upstream "app"; write unix:PATH/],
+  [
+    "sites: [{ names: [a.example], upstream: app }]\nupstreams: { app: «{ responseTimeout: 5s } }",
+    "upstreams.app.to is missing; give it",
+  ],
+  [
+    `${SITE}upstreams: { app: { to: [unix:/x, «unix:/y] } }`,
+    /^upstreams\.app\.to: more than one address is not available/,
+  ],
+  [`${SITE}upstreams: { app: { to: «[] } }`, "upstreams.app.to is empty; give the app's address"],
+  [
+    `${SITE}upstreams: { «a/b: { to: [unix:/x] } }`,
+    'upstreams: "a/b" is no name; use letters, digits, - and _',
+  ],
+  // Names
+  ["«{}", "there are no sites; add one with names and upstream"],
+  ["sites: «[]", "there are no sites; add one with names and upstream"],
+  ["sites: [«{ upstream: unix:/x }]", "sites[0].names is missing; give it"],
+  ["sites: [{ names: «[], upstream: unix:/x }]", "names is empty; give the site at least one name"],
+  ["sites: [«{ names: [a.example] }]", "the site has neither upstream nor static; there is nothing to serve"],
+  [
+    "sites: [{ names: [«https://a.example/], upstream: unix:/x }]",
+    'sites[0].names[0]: "https://a.example/" is a URL; write the name alone: a.example',
+  ],
+  [
+    "sites: [{ names: [«'a.example:443'], upstream: unix:/x }]",
+    'sites[0].names[0]: "a.example:443" has a port; ports belong under listen',
+  ],
+  [
+    "sites: [{ names: [«a_b.example], upstream: unix:/x }]",
+    'sites[0].names[0]: "a_b.example" is no host name',
+  ],
+  ["sites: [{ names: [«a..example], upstream: unix:/x }]", 'sites[0].names[0]: "a..example" is no host name'],
+  [
+    "sites: [{ names: [«a.example.], upstream: unix:/x }]",
+    'sites[0].names[0]: "a.example." ends in a dot; write it without',
+  ],
+  [
+    "sites: [{ names: [«'*.*.example'], upstream: unix:/x }]",
+    /^sites\[0\]\.names\[0\]: "\*\.\*\.example": a wildcard stands for one label/,
+  ],
+  [
+    "sites: [{ names: [«'*.a.example'], upstream: unix:/x }]",
+    /^\*\.a\.example: a CA certifies a wildcard by dns-01 only/,
+  ],
+  ["sites: [{ names: [«'*.com'], upstream: unix:/x }]", /"\*\.com" would match a whole top-level domain/],
+  ["sites: [{ names: [«1.2.3], upstream: unix:/x }]", 'sites[0].names[0]: "1.2.3" is no host name'],
+  ["sites: [{ names: [a.example, «A.Example], upstream: unix:/x }]", "the name a.example is given twice"],
+  [
+    `${SITE}  `.replace("]\n  ", `, { names: [b.example, «a.example], upstream: unix:/x }]`),
+    /^the name a\.example belongs to another site already \(line 1\)/,
+  ],
+  [
+    site("canonical: «aa.example"),
+    'canonical aa.example is not among the site\'s names; did you mean "a.example"?',
+  ],
+  // Static files, certificates, headers
+  [
+    site("static: { «/static: static }"),
+    'sites[0].static: the prefix "/static" must end with a slash: "/static/"',
+  ],
+  [site("static: { «static/: static }"), 'sites[0].static: the prefix "static/" must begin with a slash'],
+  [site("static: { «/a/../: static }"), 'sites[0].static: the prefix "/a/../" has an empty or a dot segment'],
+  [site("static: { /static/: «nowhere }"), /^the folder .*\/nowhere does not exist$/],
+  [site("static: { /static/: «ca.pem }"), /^.*\/ca\.pem is no folder$/],
+  [site("static: { /static/: «5 }"), "sites[0].static[/static/]: must be text, not 5"],
+  [
+    site("certificate: «atuo"),
+    'sites[0].certificate: must be one of auto, local, not "atuo"; did you mean "auto"?',
+  ],
+  [site("certificate: «{ cert: ca.pem }"), "sites[0].certificate.key is missing; give it"],
+  [site("certificate: { cert: ca.pem, key: «nowhere.pem }"), /^the file .*\/nowhere\.pem does not exist$/],
+  [site("hsts: «true"), "sites[0].hsts: must be a mapping of keys to values, or false, not true"],
+  [site("hsts: { preload: «1 }"), "sites[0].hsts.preload: must be true or false, not 1"],
+  [site("headers: { «'a b': x }"), 'sites[0].headers: "a b" is no field name (RFC 9110 section 5.1)'],
+  [
+    site("headers: { «Content-Length: '5' }"),
+    "sites[0].headers: Content-Length belongs to the connection; Paddock sets it itself",
+  ],
+  [
+    site('headers: { X-A: «"a\\r\\nb" }'),
+    "sites[0].headers[X-A]: the value of X-A has a character that no field may have",
+  ],
+  [
+    site("headers: { X-A: «5 }"),
+    "sites[0].headers[X-A]: must be text in quotes, or null to remove the field, not 5",
+  ],
+  [site("cookies: { httpOnly: [«'a b'] }"), 'sites[0].cookies.httpOnly[0]: "a b" is no cookie name'],
+  [
+    site("cookies: { sameSite: «lax }"),
+    'sites[0].cookies.sameSite: must be one of Strict, Lax, None, not "lax"; did you mean "Lax"?',
+  ],
+  // Issuers
+  [
+    issuer("acme: «letsencript"),
+    'issuers[0].acme: "letsencript" is no known CA and no directory URL; did you mean "letsencrypt"?',
+  ],
+  [issuer("acme: «http://ca.example/dir"), /must be an https URL/],
+  [issuer("acme: «https://u:p@ca.example/dir"), /no user name and no password/],
+  [issuer("«profile: tlsserver"), "an issuer is either acme: NAME or local: true; give one of them"],
+  [issuer("{ acme: google, «local: true }"), "an issuer is either acme or local; make it two issuers"],
+  [issuer("{ local: true, «profile: x }"), "profile means nothing to the embedded CA; remove it"],
+  [issuer("{ acme: google, trustedRoots: «nowhere.pem }"), /^the file .*\/nowhere\.pem does not exist$/],
+  [issuer("{ acme: zerossl, eab: «{ keyId: a } }"), "issuers[0].eab.hmacKey is missing; give it"],
+  [`${SITE}issuers: «[]`, /^issuers is empty; remove the key/],
+  // In the contract, and not in this version
+  [
+    `${SITE}listen: { proxyProtocol: «[10.0.0.0/8] }`,
+    "listen.proxyProtocol: a list is not available in this version; remove the key",
+  ],
+  [`${SITE}dns: «{ hook: /x }`, "dns: this key is not available in this version; remove it"],
+  [
+    `${SITE}challenges: [http-01, «tls-alpn-01]`,
+    "challenges[1]: the challenge tls-alpn-01 is not available in this version; remove it from the list",
+  ],
+  [`${SITE}challenges: [«http-1]`, 'challenges[0]: "http-1" is no challenge; did you mean "http-01"?'],
+  [
+    `${SITE}upstreams: { a: { to: [unix:/x], maxConcurrent: «4 } }`,
+    "upstreams.a.maxConcurrent: 4 is not available in this version; remove the key",
+  ],
+  [site("internal: «{ /a/: /b }"), "sites[0].internal: this key is not available in this version; remove it"],
+  [site("compress: «true"), "sites[0].compress: true is not available in this version; remove the key"],
+];
+
+for (const [marked, expected] of CASES) {
+  const offset = marked.indexOf("«");
+  const text = marked.replace("«", "");
+  void test(`refuses ${JSON.stringify(marked.replace(SITE, "").slice(0, 90))}`, () => {
+    const before = marked.slice(0, offset).split("\n");
+    const problems = problemsOf(() => loadText(folder, text));
+    assert.equal(problems.length, 1, JSON.stringify(problems));
+    const [problem] = problems;
+    assert.ok(problem);
+    if (typeof expected === "string") assert.equal(problem.message, expected);
+    else assert.match(problem.message, expected);
+    const place = { line: problem.line, column: problem.column };
+    assert.deepEqual(place, { line: before.length, column: (before.at(-1) ?? "").length + 1 });
+    assert.equal(problem.file, `${folder}/paddock.yaml`);
+  });
+}
+
+void test("a key is never shown in a message", () => {
+  const text = issuer("{ acme: zerossl, eab: { keyId: a, hmacKey: 'very secret' } }");
+  const [problem] = problemsOf(() => loadText(folder, text));
+  assert.equal(problem?.message, "issuers[0].eab.hmacKey: must be base64url, as the CA showed it");
+});
+
+void test("shows every problem of a file at once, in the order in which they are written", () => {
+  const text =
+    "emial: x\nworkers: 0\nsites:\n  - names: [a_b, c_d]\n    upstream: x\n    headers: { 'a b': x, X-A: 5 }\n";
+  const lines = problemsOf(() => loadText(folder, text)).map(({ line, column }) => [line, column]);
+  assert.deepEqual(lines, [
+    [1, 1],
+    [2, 10],
+    [4, 13],
+    [4, 18],
+    [5, 15],
+    [6, 16],
+    [6, 31],
+  ]);
+});

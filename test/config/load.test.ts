@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import * as fc from "fast-check";
+import { loadConfiguration } from "../../src/config/load.ts";
+import { configurationFolder, loadText, problemsOf } from "./load-text.ts";
+
+const { folder, remove } = configurationFolder();
+after(remove);
+
+const repository = join(import.meta.dirname, "../..");
+
+const SIX_LINES = `sites:
+  - names: [yourdomain.com, www.yourdomain.com]
+    upstream: unix:/home/youruser/yourproject/yourproject.sock
+    static:
+      /static/: static
+`;
+
+void test("six lines are a whole configuration, with defaults for the rest", () => {
+  const { workers, file, ...rest } = loadText(folder, SIX_LINES);
+  assert.ok(workers >= 1);
+  assert.equal(file, join(folder, "paddock.yaml"));
+  assert.deepEqual(rest, {
+    email: null,
+    storage: "/var/lib/paddock",
+    listen: { http: [{ host: "::", port: 80 }], https: [{ host: "::", port: 443 }] },
+    admin: { listen: { host: "127.0.0.1", port: 9145 }, socket: "/run/paddock/control.sock" },
+    log: { level: "info", access: true, format: "json" },
+    issuers: [
+      {
+        kind: "acme",
+        name: "letsencrypt",
+        directory: "https://acme-v02.api.letsencrypt.org/directory",
+        profile: null,
+        trustedRoots: null,
+        eab: null,
+      },
+    ],
+    tls: { policy: "intermediate" },
+    timeouts: { requestHead: 10_000, keepAlive: 75_000, body: 20_000, write: 60_000 },
+    shutdownTimeout: 30_000,
+    sites: [
+      {
+        names: ["yourdomain.com", "www.yourdomain.com"],
+        upstream: {
+          name: "unix:/home/youruser/yourproject/yourproject.sock",
+          address: { kind: "unix", path: "/home/youruser/yourproject/yourproject.sock" },
+          connectTimeout: 5000,
+          responseTimeout: 60_000,
+        },
+        static: [{ prefix: "/static/", folder: join(folder, "static") }],
+        certificate: { kind: "auto" },
+        hsts: { maxAge: 31_536_000_000, includeSubDomains: false, preload: false },
+        headers: {},
+        cookies: null,
+        canonical: null,
+        maxBody: 100 * 1024 ** 2,
+      },
+    ],
+  });
+});
+
+void test("the result is frozen to its leaves", () => {
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    assert.ok(Object.isFrozen(value));
+    for (const inner of Object.values(value)) visit(inner);
+  };
+  visit(loadText(folder, SIX_LINES));
+});
+
+void test("names become lower case and A-labels; addresses and wildcards are names too", () => {
+  const names = "[Bücher.example, '*.Test', 127.0.0.1, '2001:DB8::0:1', '[::1]', '*.dev.localhost']";
+  const { sites } = loadText(folder, `sites: [{ names: ${names}, upstream: 'http://[::1]:8000' }]`);
+  assert.deepEqual(sites[0]?.names, [
+    "xn--bcher-kva.example",
+    "*.test",
+    "127.0.0.1",
+    "2001:db8::1",
+    "::1",
+    "*.dev.localhost",
+  ]);
+  assert.deepEqual(sites[0]?.upstream?.address, { kind: "tcp", host: "::1", port: 8000 });
+});
+
+void test("anchors and aliases may be used", () => {
+  const text = `sites:
+  - { names: [a.example], upstream: &app unix:/run/app.sock }
+  - { names: [b.example], upstream: *app, headers: { X-A.B: "1" } }
+`;
+  const { sites } = loadText(folder, text);
+  assert.equal(sites[1]?.upstream?.name, "unix:/run/app.sock");
+  assert.deepEqual(sites[1]?.headers, { "X-A.B": "1" });
+});
+
+void test("check accepts every sample in config/ once its folders are there", () => {
+  const samples = readdirSync(join(repository, "config")).filter((name) => name.endsWith(".yaml"));
+  assert.ok(samples.includes("paddock.example.yaml") && samples.includes("paddock.minimal.yaml"));
+  for (const name of samples) {
+    // The samples name folders of a machine that is not this one.
+    const text = readFileSync(join(repository, "config", name), "utf8").replace(
+      /^( +\/[a-z]+\/: ).*$/gm,
+      `$1${folder}/static/`,
+    );
+    assert.doesNotThrow(() => loadText(folder, text), name);
+  }
+  const minimal = readFileSync(join(repository, "config/paddock.minimal.yaml"), "utf8");
+  assert.equal(minimal.trimEnd().split("\n").length, 6);
+});
+
+/** YAML that is likely to reach deep: the real keys with any values. */
+const KEYS = [
+  "sites",
+  "names",
+  "upstream",
+  "static",
+  "hsts",
+  "headers",
+  "issuers",
+  "acme",
+  "listen",
+  "http",
+  "__proto__",
+];
+const { tree } = fc.letrec((tie) => ({
+  tree: fc.oneof(
+    { depthSize: "small" },
+    fc.string(),
+    fc.constantFrom<unknown>(
+      "unix:/x",
+      "[::]:80",
+      "a.example",
+      "10s",
+      "*a",
+      null,
+      true,
+      0,
+      -1,
+      1e300,
+      "\0",
+      "fd:x",
+    ),
+    fc.array(tie("tree"), { maxLength: 4 }),
+    fc.dictionary(fc.oneof(fc.constantFrom(...KEYS), fc.string()), tie("tree"), { maxKeys: 5 }),
+  ),
+}));
+
+void test("no text whatever throws anything but a ConfigurationError", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        tree.map((value) => JSON.stringify(value)),
+        fc.string({ unit: "grapheme", maxLength: 200 }),
+      ),
+      (text) => {
+        problemsOf(() => loadText(folder, text ?? ""));
+      },
+    ),
+    { numRuns: 500 },
+  );
+  for (const text of [
+    "[".repeat(100_000),
+    "a: &a [*a]",
+    `a: &a [x,x,x,x,x,x,x,x,x]\n${"bcdefghij".replace(/./g, (c) => `${c}: &${c} [${`*${String.fromCharCode(c.charCodeAt(0) - 1)},`.repeat(9)}]\n`)}`,
+    "? [a, b]\n: c",
+    "%YAML 1.1\n---\na: yes",
+    "\ufeffsites: []",
+    "a: !!binary aGVsbG8=",
+    "<<: { a: 1 }",
+    "x".repeat(2_000_000),
+  ])
+    assert.notEqual(problemsOf(() => loadText(folder, text)).length, 0, text.slice(0, 40));
+});
+
+void test("no bytes and no variable throw anything but a ConfigurationError", () => {
+  const file = join(folder, "paddock.yaml");
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), tree, (bytes, value) => {
+      writeFileSync(file, bytes);
+      const text = (typeof value === "string" ? value : JSON.stringify(value)) ?? "";
+      for (const name of [
+        "PADDOCK_NAMES",
+        "PADDOCK_SITES",
+        "PADDOCK_HSTS",
+        "PADDOCK_HEADERS",
+        "PADDOCK_STATIC",
+        "PADDOCK_WORKERS",
+      ])
+        problemsOf(() =>
+          loadConfiguration({ file, environment: { [name]: text }, workingDirectory: folder }),
+        );
+    }),
+    { numRuns: 200 },
+  );
+});
