@@ -1,4 +1,4 @@
-import type { BodySink, Exchange } from "../exchange/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { ResponseSink, UpstreamConnection } from "../upstream/connection.ts";
 import { explain, statusOf, type UpstreamFailure } from "../upstream/failure.ts";
@@ -29,7 +29,7 @@ export function proxy(exchange: Exchange, options: ProxyOptions): void {
   new Proxying(exchange, options).start(false);
 }
 
-class Proxying implements ResponseSink, BodySink {
+class Proxying implements ResponseSink {
   readonly #exchange: Exchange;
   readonly #options: ProxyOptions;
   #connection: UpstreamConnection | null = null;

@@ -94,7 +94,7 @@ export class UpstreamConnection implements Expiring {
     this.#socket.write(head, "latin1");
   }
 
-  /** `data` is copied: the caller's buffer is its own again at once. */
+  /** `data` MUST not change afterwards: the socket keeps it until it is written. */
   write(data: Buffer | string): boolean {
     return this.#socket.write(data, "latin1");
   }
