@@ -1,0 +1,98 @@
+/**
+ * Content types by extension, from IANA's registry and RFC 9239 (JavaScript). A table of our own: the types that
+ * a web project serves are few, and a dependency would bring two thousand.
+ */
+const TYPES: Readonly<Record<string, string>> = {
+  // Text: always UTF-8, which Django and every editor of this century write.
+  css: "text/css; charset=utf-8",
+  csv: "text/csv; charset=utf-8",
+  htm: "text/html; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  ics: "text/calendar; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  md: "text/markdown; charset=utf-8",
+  mjs: "text/javascript; charset=utf-8",
+  cjs: "text/javascript; charset=utf-8",
+  po: "text/plain; charset=utf-8",
+  txt: "text/plain; charset=utf-8",
+  log: "text/plain; charset=utf-8",
+  vcf: "text/vcard; charset=utf-8",
+  vtt: "text/vtt; charset=utf-8",
+  xml: "text/xml; charset=utf-8",
+  // Data
+  atom: "application/atom+xml; charset=utf-8",
+  geojson: "application/geo+json",
+  json: "application/json",
+  jsonld: "application/ld+json",
+  map: "application/json",
+  rss: "application/rss+xml; charset=utf-8",
+  topojson: "application/json",
+  wasm: "application/wasm",
+  webmanifest: "application/manifest+json",
+  xhtml: "application/xhtml+xml; charset=utf-8",
+  yaml: "application/yaml",
+  yml: "application/yaml",
+  // Images
+  apng: "image/apng",
+  avif: "image/avif",
+  bmp: "image/bmp",
+  cur: "image/x-icon",
+  gif: "image/gif",
+  heic: "image/heic",
+  ico: "image/x-icon",
+  jpeg: "image/jpeg",
+  jpg: "image/jpeg",
+  jxl: "image/jxl",
+  png: "image/png",
+  svg: "image/svg+xml; charset=utf-8",
+  tif: "image/tiff",
+  tiff: "image/tiff",
+  webp: "image/webp",
+  // Fonts
+  eot: "application/vnd.ms-fontobject",
+  otf: "font/otf",
+  ttc: "font/collection",
+  ttf: "font/ttf",
+  woff: "font/woff",
+  woff2: "font/woff2",
+  // Sound and film
+  aac: "audio/aac",
+  flac: "audio/flac",
+  m4a: "audio/mp4",
+  m4v: "video/mp4",
+  mkv: "video/matroska",
+  mov: "video/quicktime",
+  mp3: "audio/mpeg",
+  mp4: "video/mp4",
+  oga: "audio/ogg",
+  ogg: "audio/ogg",
+  ogv: "video/ogg",
+  opus: "audio/ogg",
+  wav: "audio/wav",
+  weba: "audio/webm",
+  webm: "video/webm",
+  // Documents and archives
+  "7z": "application/x-7z-compressed",
+  br: "application/octet-stream",
+  bz2: "application/x-bzip2",
+  doc: "application/msword",
+  docx: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+  epub: "application/epub+zip",
+  gz: "application/gzip",
+  odt: "application/vnd.oasis.opendocument.text",
+  pdf: "application/pdf",
+  ppt: "application/vnd.ms-powerpoint",
+  pptx: "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+  rtf: "application/rtf",
+  tar: "application/x-tar",
+  xls: "application/vnd.ms-excel",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+  zip: "application/zip",
+  zst: "application/zstd",
+};
+
+/** The content type of a file by its name; unknown ones are bytes, which a browser offers to save. */
+export function contentTypeOf(fileName: string): string {
+  const extension = fileName.slice(fileName.lastIndexOf(".") + 1).toLowerCase();
+  return (Object.hasOwn(TYPES, extension) ? TYPES[extension] : undefined) ?? "application/octet-stream";
+}
