@@ -1,0 +1,53 @@
+import type { DaemonStatus } from "../supervisor/status.ts";
+import type { Command } from "./command.ts";
+import { commandConfiguration, CONFIG_OPTION } from "./configuration.ts";
+import { askDaemon } from "./control-client.ts";
+import { readArguments } from "./usage.ts";
+
+const usage = "status [--json]";
+
+export const statusCommand: Command = {
+  usage,
+  summary: "sites, certificates, upstreams and workers of the running daemon",
+  async run(args) {
+    const { values } = readArguments(args, usage, { ...CONFIG_OPTION, json: { type: "boolean" } });
+    const status = (await askDaemon(
+      commandConfiguration(values.config).admin.socket,
+      "status",
+    )) as DaemonStatus;
+    if (values.json === true) {
+      process.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
+      return 0;
+    }
+    const lines = [
+      `Paddock ${status.version}, process ${status.pid}, ${status.ready ? "ready" : "not ready"}`,
+    ];
+    for (const { names, upstream, static: mappings } of status.sites) {
+      lines.push(`site ${names.join(", ")}`, `  upstream ${upstream ?? "none"}`);
+      for (const mapping of mappings) lines.push(`  static ${mapping}`);
+    }
+    lines.push(...certificateLines(status.certificates));
+    for (const { pid, state } of status.workers) lines.push(`worker ${pid} ${state}`);
+    process.stdout.write(`${lines.join("\n")}\n`);
+    return 0;
+  },
+};
+
+/** One paragraph per certificate, for `status` and `certs list`. */
+export function certificateLines(certificates: DaemonStatus["certificates"]): string[] {
+  return certificates.flatMap((certificate) => {
+    const ends =
+      certificate.notAfter === null ? "" : `, ends ${new Date(certificate.notAfter).toISOString()}`;
+    const next =
+      certificate.nextAttempt === null
+        ? ""
+        : `, next attempt ${new Date(certificate.nextAttempt).toISOString()}`;
+    const lines = [
+      `certificate ${certificate.names.join(", ")}`,
+      `  ${certificate.state}, issuer ${certificate.issuer}, serving the ${certificate.serving} one${ends}${next}`,
+    ];
+    if (certificate.waitingFor !== null) lines.push(`  ${certificate.waitingFor}`);
+    if (certificate.lastError !== null) lines.push(`  last error: ${certificate.lastError.message}`);
+    return lines;
+  });
+}

@@ -1,0 +1,139 @@
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import { DURATION_BUCKETS, type WorkerCounts } from "./request-counts.ts";
+
+/** One certificate's facts for metrics; seconds since the epoch, null where there is none. */
+export interface CertificateFacts {
+  readonly name: string;
+  readonly issuer: string;
+  readonly expiry: number | null;
+  readonly issued: number | null;
+  readonly nextAttempt: number | null;
+  readonly stored: boolean;
+}
+
+interface Value {
+  readonly labels: Record<string, string>;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+/** Prometheus' text format of what the supervisor knows and the workers counted. */
+export class Exposition {
+  readonly #registry = new Registry();
+  readonly #attempts: Counter;
+  readonly #expiry = this.#gauge("paddock_certificate_expiry_timestamp_seconds", "End of the certificate", [
+    "name",
+    "issuer",
+  ]);
+  readonly #issued = this.#gauge("paddock_certificate_issued_timestamp_seconds", "When it was obtained", [
+    "name",
+    "issuer",
+  ]);
+  readonly #next = this.#gauge(
+    "paddock_certificate_next_attempt_timestamp_seconds",
+    "Next renewal or retry",
+    ["name"],
+  );
+  readonly #serving = this.#gauge(
+    "paddock_certificate_serving",
+    "1 where the served certificate is the stored one",
+    ["name"],
+  );
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.#registry });
+    this.#attempts = new Counter({
+      name: "paddock_certificate_attempts_total",
+      help: "Attempts to obtain a certificate",
+      labelNames: ["name", "issuer", "outcome"],
+      registers: [this.#registry],
+    });
+    this.#gauge("paddock_build_info", "Always 1", ["version", "node", "openssl"]).set(
+      { version, node: process.versions.node, openssl: process.versions.openssl },
+      1,
+    );
+  }
+
+  attempt(attempt: { readonly name: string; readonly issuer: string; readonly outcome: string }): void {
+    this.#attempts.inc({ name: attempt.name, issuer: attempt.issuer, outcome: attempt.outcome });
+  }
+
+  async render(certificates: readonly CertificateFacts[], workers: readonly WorkerCounts[]): Promise<string> {
+    for (const gauge of [this.#expiry, this.#issued, this.#next, this.#serving]) gauge.reset();
+    for (const { name, issuer, expiry, issued, nextAttempt, stored } of certificates) {
+      if (expiry !== null) this.#expiry.set({ name, issuer }, expiry);
+      if (issued !== null) this.#issued.set({ name, issuer }, issued);
+      if (nextAttempt !== null) this.#next.set({ name }, nextAttempt);
+      this.#serving.set({ name }, stored ? 1 : 0);
+    }
+    const counted = AggregatorRegistry.aggregate(workers.map((counts) => metricsOf(counts) as object[]));
+    return `${await this.#registry.metrics()}\n${await counted.metrics()}`;
+  }
+
+  #gauge(name: string, help: string, labelNames: string[]): Gauge {
+    return new Gauge({ name, help, labelNames, registers: [this.#registry] });
+  }
+}
+
+/** A worker's counts in the shape that prom-client gives and aggregates. */
+function metricsOf(counts: WorkerCounts): unknown[] {
+  return [
+    metric(
+      "paddock_http_requests_total",
+      "Requests answered",
+      "counter",
+      table(counts.requests, ["site", "protocol", "method", "code"]),
+    ),
+    metric(
+      "paddock_http_request_duration_seconds",
+      "From the request's head to the response's end",
+      "histogram",
+      histogram(counts.durations),
+    ),
+    metric("paddock_http_requests_in_flight", "Requests being answered", "gauge", [
+      { labels: {}, value: counts.inFlight },
+    ]),
+    metric(
+      "paddock_upstream_requests_total",
+      "Requests passed to an app",
+      "counter",
+      table(counts.upstream, ["upstream", "outcome"]),
+    ),
+    metric(
+      "paddock_tls_handshakes_total",
+      "Completed handshakes",
+      "counter",
+      table(counts.handshakes, ["version", "resumed"]),
+    ),
+    metric("paddock_connections", "Open connections", "gauge", table(counts.connections, ["listener"])),
+  ];
+}
+
+function metric(name: string, help: string, type: string, values: Value[]): unknown {
+  return { name, help, type, values, aggregator: "sum" };
+}
+
+function table(counts: Readonly<Record<string, number>>, names: readonly string[]): Value[] {
+  return Object.entries(counts).map(([key, value]) => ({ labels: labels(key, names), value }));
+}
+
+function histogram(durations: Readonly<Record<string, readonly number[]>>): Value[] {
+  const name = "paddock_http_request_duration_seconds";
+  return Object.entries(durations).flatMap(([key, buckets]) => {
+    const own = labels(key, ["site", "handler"]);
+    let sum = 0;
+    const values: Value[] = [];
+    for (const [index, bound] of [...DURATION_BUCKETS, "+Inf"].entries()) {
+      sum += buckets[index] as number;
+      values.push({ labels: { le: String(bound), ...own }, value: sum, metricName: `${name}_bucket` });
+    }
+    values.push({ labels: own, value: buckets.at(-1) as number, metricName: `${name}_sum` });
+    values.push({ labels: own, value: sum, metricName: `${name}_count` });
+    return values;
+  });
+}
+
+function labels(key: string, names: readonly string[]): Record<string, string> {
+  const values = key.split("\t");
+  return Object.fromEntries(names.map((name, index) => [name, values[index] ?? ""]));
+}

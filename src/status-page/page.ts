@@ -1,0 +1,81 @@
+/** What the page shows; the supervisor's status has this shape and more. */
+export interface PageStatus {
+  readonly version: string;
+  readonly startedAt: number;
+  readonly ready: boolean;
+  readonly certificates: readonly {
+    readonly names: readonly string[];
+    readonly issuer: string;
+    readonly state: string;
+    readonly waitingFor: string | null;
+    readonly notAfter: number | null;
+    readonly nextAttempt: number | null;
+    readonly serving: string;
+    readonly lastError: { readonly message: string } | null;
+  }[];
+  readonly sites: readonly {
+    readonly names: readonly string[];
+    readonly upstream: string | null;
+    readonly static: readonly string[];
+  }[];
+  readonly workers: readonly { readonly pid: number; readonly state: string; readonly startedAt: number }[];
+}
+
+/** The status page: one self-contained HTML document without a script. */
+export function statusPage(status: PageStatus): string {
+  const certificates = status.certificates.map((certificate) => {
+    const trouble = certificate.lastError?.message ?? certificate.waitingFor ?? "";
+    return row([
+      escape(certificate.names.join(", ")),
+      `<b class="${escape(certificate.state)}">${escape(certificate.state)}</b> <small>${escape(certificate.serving)}</small>`,
+      escape(certificate.issuer),
+      time(certificate.notAfter),
+      time(certificate.nextAttempt),
+      escape(trouble),
+    ]);
+  });
+  const sites = status.sites.map((site) =>
+    row([escape(site.names.join(", ")), escape(site.upstream ?? "none"), escape(site.static.join(", "))]),
+  );
+  const workers = status.workers.map((worker) =>
+    row([String(worker.pid), escape(worker.state), time(worker.startedAt)]),
+  );
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>Paddock</title>
+<style>
+body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%;margin-bottom:2rem}
+th,td{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #8884;vertical-align:top}
+th{font-weight:600;font-size:.85rem;opacity:.7}
+b.valid,b.renewing{color:#1a7f37}b.failing{color:#cf222e}b.waiting,b.issuing{color:#9a6700}
+</style></head><body>
+<h1>Paddock ${escape(status.version)}</h1>
+<p>${status.ready ? "Ready" : "Not ready: no site has a usable certificate yet"}; running since ${time(status.startedAt)}.</p>
+<h2>Certificates</h2>
+${table(["Names", "State", "Issuer", "Ends", "Next attempt", "What to know"], certificates)}
+<h2>Sites</h2>
+${table(["Names", "Upstream", "Static files"], sites)}
+<h2>Workers</h2>
+${table(["Process", "State", "Since"], workers)}
+</body></html>
+`;
+}
+
+function table(heads: readonly string[], rows: readonly string[]): string {
+  return `<table><thead>${row(heads, "th")}</thead><tbody>${rows.join("")}</tbody></table>`;
+}
+
+function row(cells: readonly string[], tag = "td"): string {
+  return `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
+}
+
+function time(milliseconds: number | null): string {
+  return milliseconds === null
+    ? ""
+    : `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

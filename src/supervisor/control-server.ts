@@ -1,0 +1,71 @@
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { connect } from "node:net";
+import { dirname } from "node:path";
+import { messageOf, PaddockError, systemErrorCode } from "../errors.ts";
+
+/** What the command line may ask; each answer is sent as JSON. */
+export type ControlCommands = Readonly<Record<"reload" | "status", () => Promise<unknown>>>;
+
+/**
+ * The control socket: HTTP over a Unix socket of mode 0600, POST /COMMAND. A socket file that a killed daemon
+ * left behind is replaced; one that somebody answers on is not.
+ */
+export async function openControlSocket(path: string, commands: ControlCommands): Promise<Server> {
+  if (await answers(path)) {
+    throw new PaddockError("ERR_CONTROL_SOCKET", `another Paddock runs and has ${path}`, {
+      fix: "stop it, or give this one another admin.socket",
+    });
+  }
+  const server = createServer((request, response) => {
+    const command = commands[(request.url ?? "").slice(1) as keyof ControlCommands];
+    const send = (status: number, body: unknown): void => {
+      response.writeHead(status, { "Content-Type": "application/json" });
+      response.end(JSON.stringify(body));
+    };
+    if (request.method !== "POST" || !Object.values(commands).includes(command)) {
+      send(404, { error: "no such command" });
+      return;
+    }
+    command().then(
+      (value) => send(200, value ?? {}),
+      (error: unknown) =>
+        send(422, {
+          error: messageOf(error),
+          ...(error instanceof PaddockError && error.fix !== undefined ? { fix: error.fix } : {}),
+        }),
+    );
+  });
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    rmSync(path, { force: true });
+    const before = process.umask(0o177);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(path, () => resolve());
+      process.umask(before);
+    });
+    chmodSync(path, 0o600);
+  } catch (error) {
+    throw new PaddockError(
+      "ERR_CONTROL_SOCKET",
+      `cannot make the control socket ${path}: ${systemErrorCode(error) ?? messageOf(error)}`,
+      {
+        fix: "give admin.socket a path in a folder that this user may write to",
+        cause: error,
+      },
+    );
+  }
+  return server;
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,223 @@
+import { randomBytes } from "node:crypto";
+import type { Server } from "node:http";
+import { acmeIssuer } from "../acme/issuer.ts";
+import { CertificateManager } from "../certificates/manager.ts";
+import type { Issuer } from "../certificates/issuer.ts";
+import { systemClock } from "../clock.ts";
+import type { Configuration } from "../config/configuration.ts";
+import { messageOf, PaddockError } from "../errors.ts";
+import { createLogger, type Logger } from "../logging/logger.ts";
+import { Exposition } from "../metrics/exposition.ts";
+import { VERSION } from "../version.ts";
+import { openAdminListener } from "./admin.ts";
+import { WorkerChallengeBoard } from "./challenge-board.ts";
+import { openControlSocket } from "./control-server.ts";
+import { describe, Listeners } from "./listeners.ts";
+import type { DaemonStatus } from "./status.ts";
+import { notifySystemd, startWatchdog } from "./systemd.ts";
+import { Workers } from "./workers.ts";
+
+/** Session tickets are sealed with a key of this age at most, milliseconds; RFC 8446 section 4.6.1 allows 7 days. */
+const TICKET_KEY_LIFE = 12 * 3_600_000;
+
+/** The daemon: composes the parts, and owns everything that must last longer than a worker. */
+export class Supervisor {
+  readonly #load: () => Configuration;
+  readonly #startedAt = Date.now();
+  readonly #log: Logger;
+  readonly #exposition = new Exposition(VERSION);
+  readonly #workers: Workers;
+  readonly #listeners: Listeners;
+  readonly #board: WorkerChallengeBoard;
+  #configuration: Configuration;
+  #certificates: CertificateManager | null = null;
+  #ticketKeys = randomBytes(48).toString("base64");
+  #servers: Server[] = [];
+  #reloading: Promise<unknown> = Promise.resolve();
+  #stopping: Promise<void> | null = null;
+
+  constructor(load: () => Configuration) {
+    this.#load = load;
+    this.#configuration = load();
+    this.#log = createLogger(this.#configuration.log, "supervisor");
+    this.#workers = new Workers(
+      {
+        configuration: this.#configuration,
+        ticketKeys: this.#ticketKeys,
+        certificates: [],
+        challenges: new Map(),
+      },
+      this.#log,
+    );
+    this.#listeners = new Listeners((socket, listener) => this.#workers.give(socket, listener));
+    this.#board = new WorkerChallengeBoard(this.#workers);
+  }
+
+  async start(): Promise<void> {
+    const configuration = this.#configuration;
+    const certificates = await CertificateManager.open({
+      storage: configuration.storage,
+      clock: systemClock,
+      log: this.#log,
+      onServe: (served) => this.#workers.setCertificates(served),
+      onAttempt: (attempt) => this.#exposition.attempt(attempt),
+    });
+    this.#certificates = certificates;
+    this.#servers.push(
+      await openControlSocket(configuration.admin.socket, {
+        reload: () => this.reload(),
+        status: () => Promise.resolve(this.status()),
+      }),
+    );
+    await this.#workers.start();
+    // Port 80 first: an order may begin as soon as the certificates are configured.
+    await this.#listeners.configure(configuration.listen);
+    await certificates.configure(await this.#wanted(configuration));
+    if (configuration.admin.listen !== null) {
+      const sources = { status: () => this.status(), metrics: () => this.metrics() };
+      this.#servers.push(await openAdminListener(configuration.admin.listen, sources));
+    }
+    setInterval(() => void this.#rotateTicketKeys(), TICKET_KEY_LIFE).unref();
+    startWatchdog();
+    notifySystemd("READY=1", "STATUS=serving");
+    this.#log.info(
+      {
+        version: VERSION,
+        http: configuration.listen.http.map(describe),
+        https: configuration.listen.https.map(describe),
+        admin: configuration.admin.listen === null ? null : describe(configuration.admin.listen),
+        workers: configuration.workers,
+      },
+      "serving",
+    );
+  }
+
+  /** Validates the whole configuration and applies it; throws and changes nothing if it is not valid. */
+  reload(): Promise<{ how: string }> {
+    const turn = this.#reloading.then(() => this.#reload());
+    this.#reloading = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #reload(): Promise<{ how: string }> {
+    if (this.#stopping !== null) throw new PaddockError("ERR_STOPPING", "the daemon is shutting down");
+    notifySystemd("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    try {
+      const configuration = this.#load();
+      refuseFixedChanges(this.#configuration, configuration);
+      const wanted = await this.#wanted(configuration);
+      await this.#listeners.configure(configuration.listen);
+      const how = await this.#workers.configure(configuration, this.#ticketKeys);
+      await this.#certificates?.configure(wanted);
+      this.#configuration = configuration;
+      this.#log.level = configuration.log.level;
+      this.#log.info({ workers: how }, "configuration applied");
+      return { how };
+    } catch (error) {
+      const fix = error instanceof PaddockError ? error.fix : undefined;
+      this.#log.error(
+        { cause: messageOf(error), fix },
+        "configuration not applied; the one before stays in force",
+      );
+      throw error;
+    } finally {
+      notifySystemd("READY=1");
+    }
+  }
+
+  /** Finishes what is in flight and ends. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    notifySystemd("STOPPING=1");
+    this.#log.info("shutting down: finishing what is in flight");
+    this.#listeners.close();
+    await Promise.all([
+      this.#workers.drain(this.#configuration.shutdownTimeout),
+      this.#certificates?.close(),
+    ]);
+    for (const server of this.#servers) server.close();
+    for (const server of this.#servers) server.closeAllConnections();
+    this.#log.info("ended");
+  }
+
+  kill(): void {
+    this.#workers.kill();
+  }
+
+  get rootCertificatePath(): string {
+    return this.#certificates?.rootCertificatePath ?? "";
+  }
+
+  status(): DaemonStatus {
+    const { sites, file } = this.#configuration;
+    const certificates = this.#certificates?.status() ?? [];
+    return {
+      version: VERSION,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      configuration: file,
+      ready: certificates.some(({ serving }) => serving === "stored"),
+      sites: sites.map((site) => ({
+        names: site.names,
+        upstream: site.upstream?.name ?? null,
+        static: site.static.map(({ prefix, folder }) => `${prefix} → ${folder}`),
+      })),
+      certificates,
+      workers: this.#workers.serving.map(({ pid, state, startedAt }) => ({ pid, state, startedAt })),
+    };
+  }
+
+  async metrics(): Promise<string> {
+    const seconds = (time: number | null): number | null => (time === null ? null : Math.round(time / 1000));
+    const certificates = (this.#certificates?.status() ?? []).flatMap((certificate) =>
+      certificate.names.map((name) => ({
+        name,
+        issuer: certificate.issuer,
+        expiry: seconds(certificate.notAfter),
+        issued: seconds(certificate.issuedAt),
+        nextAttempt: seconds(certificate.nextAttempt),
+        stored: certificate.serving === "stored",
+      })),
+    );
+    return this.#exposition.render(certificates, await this.#workers.counts());
+  }
+
+  async #wanted(configuration: Configuration): Promise<Parameters<CertificateManager["configure"]>[0]> {
+    const manager = this.#certificates as CertificateManager;
+    const issuers: Issuer[] = await Promise.all(
+      configuration.issuers.map(async (issuer) =>
+        issuer.kind === "local"
+          ? manager.local
+          : await acmeIssuer(issuer, {
+              email: configuration.email,
+              accounts: manager.accounts(issuer.name),
+              board: this.#board,
+              clock: systemClock,
+              version: VERSION,
+            }),
+      ),
+    );
+    return configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers }));
+  }
+
+  async #rotateTicketKeys(): Promise<void> {
+    this.#ticketKeys = randomBytes(48).toString("base64");
+    await this.#workers.setTicketKeys(this.#ticketKeys);
+  }
+}
+
+/** What a running daemon cannot change; said rather than passed over in silence. */
+function refuseFixedChanges(before: Configuration, after: Configuration): void {
+  const fixed: string[] = [];
+  if (before.storage !== after.storage) fixed.push("storage");
+  if (JSON.stringify(before.admin) !== JSON.stringify(after.admin)) fixed.push("admin");
+  if (before.log.format !== after.log.format) fixed.push("log.format");
+  if (fixed.length === 0) return;
+  throw new PaddockError("ERR_NEEDS_RESTART", `${fixed.join(" and ")} cannot change while the daemon runs`, {
+    fix: "restart the daemon, or take that change back",
+  });
+}

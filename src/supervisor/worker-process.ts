@@ -1,0 +1,118 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import type { Socket } from "node:net";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PaddockError } from "../errors.ts";
+import type { WorkerCounts } from "../metrics/request-counts.ts";
+import type { ConnectionHandover, WorkerOrder, WorkerReport } from "../worker-protocol.ts";
+
+type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const PROGRAM = resolve(HERE, "..");
+const ENTRY = [resolve(PROGRAM, "worker/main.ts"), resolve(PROGRAM, "worker/main.js")].find((path) =>
+  existsSync(path),
+) as string;
+
+/** One worker: a child process under Node's permission model, that may read the static folders and its own code. */
+export class WorkerProcess {
+  readonly readable: readonly string[];
+  readonly startedAt = Date.now();
+  state: "starting" | "serving" | "draining" | "gone" = "starting";
+  /** The last counts that it sent. */
+  counts: WorkerCounts | null = null;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<
+    number,
+    { done: (counts?: WorkerCounts) => void; failed: (error: Error) => void }
+  >();
+  readonly #started: Promise<void>;
+  #nextId = 1;
+
+  constructor(readable: readonly string[], exited: (worker: WorkerProcess, how: string) => void) {
+    this.readable = readable;
+    const folders = [
+      PROGRAM,
+      resolve(PROGRAM, "../node_modules"),
+      resolve(PROGRAM, "../package.json"),
+      ...readable,
+    ];
+    this.#child = fork(ENTRY, [], {
+      execArgv: [
+        "--permission",
+        "--allow-net",
+        "--disable-warning=ExperimentalWarning",
+        ...folders.map((folder) => `--allow-fs-read=${folder}`),
+        ...profiling(),
+      ],
+      // Only what a worker has to know; the environment may hold EAB keys and other secrets.
+      env: { TZ: process.env.TZ ?? "", LANG: process.env.LANG ?? "C.UTF-8", NODE_ENV: "production" },
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    this.#started = new Promise((resolve, reject) => {
+      this.#child.once("message", () => resolve());
+      this.#child.once("exit", () =>
+        reject(new PaddockError("ERR_WORKER_START", "a worker ended before it could start")),
+      );
+      this.#child.once("error", reject);
+    });
+    this.#started.catch(() => undefined);
+    this.#child.on("message", (message: WorkerReport) => {
+      if (message.type !== "done") return;
+      if (message.counts !== undefined) this.counts = message.counts;
+      this.#waiting.get(message.id)?.done(message.counts);
+      this.#waiting.delete(message.id);
+    });
+    this.#child.on("error", () => undefined);
+    this.#child.on("exit", (code, signal) => {
+      this.state = "gone";
+      for (const { failed } of this.#waiting.values())
+        failed(new PaddockError("ERR_WORKER_GONE", "a worker ended"));
+      this.#waiting.clear();
+      exited(this, signal ?? `code ${code}`);
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  started(): Promise<void> {
+    return this.#started;
+  }
+
+  /** Resolves once the worker has put it in force; rejects when it ends before. */
+  order(order: WithoutId<WorkerOrder>): Promise<WorkerCounts | undefined> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      if (this.state === "gone") {
+        reject(new PaddockError("ERR_WORKER_GONE", "a worker ended"));
+        return;
+      }
+      this.#waiting.set(id, { done: resolve, failed: reject });
+      this.#child.send({ ...order, id }, (error) => {
+        if (error === null) return;
+        this.#waiting.delete(id);
+        reject(error);
+      });
+    });
+  }
+
+  /** Hands a connection over. */
+  give(socket: Socket, listener: ConnectionHandover["listener"], failed: () => void): void {
+    this.#child.send({ type: "connection", listener } satisfies ConnectionHandover, socket, {}, (error) => {
+      if (error !== null) failed();
+    });
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+/** A folder that WORKER_CPU_PROF names gets the workers' CPU profiles. */
+function profiling(): string[] {
+  const folder = process.env.WORKER_CPU_PROF;
+  return folder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--allow-fs-write=${folder}`];
+}

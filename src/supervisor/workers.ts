@@ -1,0 +1,214 @@
+import type { Socket } from "node:net";
+import { realpathSync } from "node:fs";
+import type { Configuration } from "../config/configuration.ts";
+import { messageOf } from "../errors.ts";
+import type { Logger } from "../logging/logger.ts";
+import type { WorkerCounts } from "../metrics/request-counts.ts";
+import type { TlsCertificate } from "../tls/certificate.ts";
+import { WorkerProcess } from "./worker-process.ts";
+
+/** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
+const SHORT_LIFE = 10_000;
+const LONGEST_WAIT = 30_000;
+/** Connections that wait for a worker to start; more are closed, as a full backlog would. */
+const LONGEST_QUEUE = 4096;
+
+/** What every worker must know, kept so that a new one can be told. */
+interface Knowledge {
+  configuration: Configuration;
+  ticketKeys: string;
+  certificates: readonly TlsCertificate[];
+  challenges: ReadonlyMap<string, string>;
+}
+
+/** The workers: started, told, replaced, and given connections in turn. */
+export class Workers {
+  readonly retired: WorkerCounts[] = [];
+  readonly #log: Logger;
+  readonly #all = new Set<WorkerProcess>();
+  readonly #queue: { socket: Socket; listener: "http" | "https" }[] = [];
+  #serving: WorkerProcess[] = [];
+  #turn = 0;
+  #known: Knowledge;
+  #wait = 0;
+  #closing = false;
+  restarts = 0;
+
+  constructor(known: Knowledge, log: Logger) {
+    this.#known = { ...known };
+    this.#log = log;
+  }
+
+  get serving(): readonly WorkerProcess[] {
+    return this.#serving;
+  }
+
+  async start(): Promise<void> {
+    const { configuration } = this.#known;
+    await Promise.all(Array.from({ length: configuration.workers }, () => this.#startOne()));
+  }
+
+  /** Round robin: with long-lived connections nothing fairer is known at accept than that each gets as many. */
+  give(socket: Socket, listener: "http" | "https"): void {
+    const worker = this.#serving[this.#turn++ % Math.max(1, this.#serving.length)];
+    if (worker !== undefined) {
+      worker.give(socket, listener, () => socket.destroy());
+    } else if (this.#closing || this.#queue.length >= LONGEST_QUEUE) {
+      socket.destroy();
+    } else {
+      this.#queue.push({ socket, listener });
+    }
+  }
+
+  /** In place where that is enough; with new processes where a worker's permissions or number have changed. */
+  async configure(configuration: Configuration, ticketKeys: string): Promise<"in place" | "replaced"> {
+    const before = this.#known.configuration;
+    this.#known = { ...this.#known, configuration, ticketKeys };
+    const readable = readableFolders(configuration);
+    const enough =
+      configuration.workers === before.workers &&
+      configuration.log.format === before.log.format &&
+      this.#serving.length > 0 &&
+      this.#serving.every((worker) => readable.every((folder) => worker.readable.includes(folder)));
+    if (enough) {
+      await this.#tellAll((worker) => worker.order({ type: "configure", configuration, ticketKeys }));
+      return "in place";
+    }
+    const old = [...this.#serving];
+    await Promise.all(Array.from({ length: configuration.workers }, () => this.#startOne()));
+    this.#serving = this.#serving.filter((worker) => !old.includes(worker));
+    for (const worker of old) this.#retire(worker, configuration.shutdownTimeout);
+    return "replaced";
+  }
+
+  /** Resolves when every worker serves them. */
+  async setCertificates(certificates: readonly TlsCertificate[]): Promise<void> {
+    this.#known.certificates = certificates;
+    await this.#tellAll((worker) => worker.order({ type: "certificates", certificates }));
+  }
+
+  /** Resolves when every worker answers with them. */
+  async setChallenges(challenges: ReadonlyMap<string, string>): Promise<void> {
+    this.#known.challenges = challenges;
+    await this.#tellAll((worker) => worker.order({ type: "challenges", challenges: [...challenges] }));
+  }
+
+  async setTicketKeys(ticketKeys: string): Promise<void> {
+    this.#known.ticketKeys = ticketKeys;
+    const { configuration } = this.#known;
+    await this.#tellAll((worker) => worker.order({ type: "configure", configuration, ticketKeys }));
+  }
+
+  /** The counts of all workers, the gone ones included; a worker that does not answer in a second is left out. */
+  async counts(): Promise<WorkerCounts[]> {
+    await Promise.all(
+      [...this.#all].map((worker) =>
+        Promise.race([
+          worker.order({ type: "counts" }),
+          new Promise((resolve) => setTimeout(resolve, 1000).unref()),
+        ]).catch(() => undefined),
+      ),
+    );
+    return [
+      ...this.retired,
+      ...[...this.#all].flatMap((worker) => (worker.counts === null ? [] : [worker.counts])),
+    ];
+  }
+
+  /** Finishes what is in flight, for at most `timeout` milliseconds. */
+  async drain(timeout: number): Promise<void> {
+    this.#closing = true;
+    for (const { socket } of this.#queue.splice(0)) socket.destroy();
+    const leaving = [...this.#all];
+    this.#serving = [];
+    for (const worker of leaving) this.#retire(worker, timeout);
+    const end = Date.now() + timeout + 1000;
+    while (this.#all.size > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+    this.kill();
+  }
+
+  kill(): void {
+    this.#closing = true;
+    for (const worker of this.#all) worker.kill();
+  }
+
+  async #startOne(): Promise<void> {
+    const worker = new WorkerProcess(readableFolders(this.#known.configuration), (gone, how) =>
+      this.#exited(gone, how),
+    );
+    this.#all.add(worker);
+    await worker.started();
+    const { configuration, ticketKeys, certificates, challenges } = this.#known;
+    await worker.order({ type: "configure", configuration, ticketKeys });
+    await worker.order({ type: "challenges", challenges: [...challenges] });
+    await worker.order({ type: "certificates", certificates });
+    // What changed while it started is sent once more; from here on it is told with the others.
+    worker.state = "serving";
+    this.#serving.push(worker);
+    if (this.#known.certificates !== certificates) {
+      await worker.order({ type: "certificates", certificates: this.#known.certificates });
+    }
+    if (this.#known.challenges !== challenges) {
+      await worker.order({ type: "challenges", challenges: [...this.#known.challenges] });
+    }
+    for (const { socket, listener } of this.#queue.splice(0)) this.give(socket, listener);
+  }
+
+  #retire(worker: WorkerProcess, timeout: number): void {
+    worker.state = "draining";
+    // Connections that were handed over before this message arrive before it: the channel keeps its order.
+    worker.order({ type: "drain", timeout }).catch(() => undefined);
+    setTimeout(() => {
+      if (this.#all.has(worker)) worker.kill();
+    }, timeout + 2000).unref();
+  }
+
+  #exited(worker: WorkerProcess, how: string): void {
+    this.#all.delete(worker);
+    if (worker.counts !== null) this.#keepCounts(worker.counts);
+    const wasServing = this.#serving.includes(worker);
+    this.#serving = this.#serving.filter((other) => other !== worker);
+    if (this.#closing || (!wasServing && worker.startedAt + SHORT_LIFE < Date.now())) return;
+    if (!wasServing && this.#serving.length >= this.#known.configuration.workers) return;
+    this.#wait =
+      Date.now() - worker.startedAt < SHORT_LIFE ? Math.min(LONGEST_WAIT, Math.max(250, this.#wait * 2)) : 0;
+    this.restarts++;
+    this.#log.error({ pid: worker.pid, how, wait: this.#wait }, "a worker ended; another takes its place");
+    setTimeout(() => {
+      if (this.#closing) return;
+      this.#startOne().catch((error: unknown) =>
+        this.#log.error({ cause: messageOf(error) }, "a worker did not start"),
+      );
+    }, this.#wait);
+  }
+
+  /** Its connections and requests in flight are gone with it. */
+  #keepCounts(counts: WorkerCounts): void {
+    this.retired.push({ ...counts, connections: {}, inFlight: 0 });
+  }
+
+  async #tellAll(order: (worker: WorkerProcess) => Promise<unknown>): Promise<void> {
+    await Promise.all(
+      this.#serving.map((worker) =>
+        order(worker).catch((error: unknown) => {
+          if (worker.state === "serving")
+            this.#log.warn({ pid: worker.pid, cause: messageOf(error) }, "a worker was not told");
+        }),
+      ),
+    );
+  }
+}
+
+/** The static folders, with what symbolic links make of them. */
+function readableFolders(configuration: Configuration): string[] {
+  const folders = new Set<string>();
+  for (const { folder } of configuration.sites.flatMap((site) => site.static)) {
+    folders.add(folder.replace(/(?<=.)\/$/, ""));
+    try {
+      folders.add(realpathSync(folder));
+    } catch {
+      // It is not there yet; the configuration's check says so, and requests get 404 until it is.
+    }
+  }
+  return [...folders];
+}

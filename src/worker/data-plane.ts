@@ -1,0 +1,190 @@
+import type { Socket } from "node:net";
+import type { Configuration } from "../config/configuration.ts";
+import { Deadlines } from "../exchange/deadlines.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { ServerConnection } from "../http1/server-connection.ts";
+import { serveHttp2 } from "../http2/server-session.ts";
+import { createLogger, type Logger } from "../logging/logger.ts";
+import { RequestCounts } from "../metrics/request-counts.ts";
+import { Pipeline } from "../pipeline.ts";
+import { acceptTls } from "../tls/accept.ts";
+import type { TlsCertificate } from "../tls/certificate.ts";
+import { CertificateTable } from "../tls/certificate-table.ts";
+import { TLS_POLICIES } from "../tls/policy.ts";
+
+type Listener = "http" | "https";
+
+/** Everything that serves, in one worker: the state that messages change and the connections that use it. */
+export class DataPlane {
+  readonly counts = new RequestCounts();
+  readonly #deadlines = new Deadlines();
+  readonly #connections = new Set<{ drain(): void }>();
+  #configuration: Configuration;
+  #certificates: readonly TlsCertificate[] = [];
+  #ticketKeys: Buffer;
+  #table: CertificateTable;
+  #challenges: ReadonlyMap<string, string> = new Map();
+  #pipeline: Pipeline;
+  #log: Logger;
+  #draining: (() => void) | null = null;
+
+  constructor(configuration: Configuration, ticketKeys: Buffer) {
+    this.#configuration = configuration;
+    this.#ticketKeys = ticketKeys;
+    this.#log = createLogger(configuration.log, "worker");
+    this.#table = this.#makeTable();
+    this.#pipeline = this.#makePipeline();
+  }
+
+  configure(configuration: Configuration, ticketKeys: Buffer): void {
+    this.#configuration = configuration;
+    this.#ticketKeys = ticketKeys;
+    this.#log.level = configuration.log.level;
+    this.#table = this.#makeTable();
+    const before = this.#pipeline;
+    this.#pipeline = this.#makePipeline();
+    before.close();
+  }
+
+  setCertificates(certificates: readonly TlsCertificate[]): void {
+    this.#certificates = certificates;
+    this.#table = this.#makeTable();
+  }
+
+  setChallenges(challenges: ReadonlyMap<string, string>): void {
+    this.#challenges = challenges;
+  }
+
+  accept(socket: Socket, listener: Listener): void {
+    const clientAddress = plainAddress(socket.remoteAddress);
+    if (clientAddress === "") {
+      // It has gone between accept and here.
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    this.counts.connection(listener, 1);
+    socket.on("close", () => this.counts.connection(listener, -1));
+    if (listener === "http") {
+      this.#serveHttp1(socket, clientAddress, false, "");
+      return;
+    }
+    acceptTls(
+      socket,
+      () => this.#table,
+      this.#deadlines,
+      (secured) => {
+        this.counts.handshake(secured.getProtocol() ?? "unknown", secured.isSessionReused());
+        const serverName = ((secured as { servername?: string | false }).servername || "").toLowerCase();
+        if (secured.alpnProtocol !== "h2") {
+          this.#serveHttp1(secured, clientAddress, true, serverName);
+          return;
+        }
+        const session = serveHttp2(secured, {
+          clientAddress,
+          serverName,
+          keepAlive: this.#configuration.timeouts.keepAlive,
+          handle: (exchange) => this.#handle(exchange),
+          refused: (status, reason) => this.#refused(status, reason, clientAddress),
+          closed: () => this.#closed(session),
+        });
+        this.#opened(session);
+      },
+    );
+  }
+
+  /** Finishes what is in flight; calls back when the last connection has closed. */
+  drain(done: () => void): void {
+    this.#draining = done;
+    for (const connection of this.#connections) connection.drain();
+    if (this.#connections.size === 0) done();
+  }
+
+  close(): void {
+    this.#pipeline.close();
+    this.#log.flush();
+  }
+
+  #serveHttp1(socket: Socket, clientAddress: string, secure: boolean, serverName: string): void {
+    const connection = new ServerConnection(socket, {
+      clientAddress,
+      secure,
+      serverName,
+      timeouts: this.#configuration.timeouts,
+      deadlines: this.#deadlines,
+      handle: (exchange) => this.#handle(exchange),
+      refused: (status, reason) => this.#refused(status, reason, clientAddress),
+      closed: () => this.#closed(connection),
+    });
+    this.#opened(connection);
+  }
+
+  #opened(connection: { drain(): void }): void {
+    this.#connections.add(connection);
+    if (this.#draining !== null) connection.drain();
+  }
+
+  #closed(connection: { drain(): void }): void {
+    this.#connections.delete(connection);
+    if (this.#draining !== null && this.#connections.size === 0) this.#draining();
+  }
+
+  #handle(exchange: Exchange): void {
+    this.counts.began();
+    exchange.onSettled = (completed) => this.#settled(exchange, completed);
+    this.#pipeline.handle(exchange);
+  }
+
+  #settled(exchange: Exchange, completed: boolean): void {
+    const seconds = (Date.now() - exchange.startedAt) / 1000;
+    const status = completed ? exchange.status : exchange.status || 499;
+    const { site, handler, protocol, method } = exchange;
+    this.counts.ended(site, handler, protocol, method, status, seconds);
+    if (!this.#configuration.log.access) return;
+    const line: Record<string, unknown> = {
+      site,
+      client: exchange.clientAddress,
+      method,
+      target: exchange.target.length > 2048 ? `${exchange.target.slice(0, 2048)}…` : exchange.target,
+      host: exchange.host,
+      protocol,
+      status,
+      bytes: exchange.bytesSent,
+      seconds,
+      handler,
+      id: exchange.id,
+    };
+    if (!completed) line.broken = true;
+    if (exchange.failure !== "") line.cause = exchange.failure;
+    if (status >= 500 || (!completed && status !== 499)) this.#log.error(line, "request");
+    else this.#log.info(line, "request");
+  }
+
+  #refused(status: number, cause: string, client: string): void {
+    this.counts.began();
+    this.counts.ended("", "codec", "HTTP", "other", status, 0);
+    if (this.#configuration.log.access)
+      this.#log.info({ client, status, cause, handler: "codec" }, "request refused");
+  }
+
+  #makeTable(): CertificateTable {
+    return new CertificateTable(
+      this.#certificates,
+      TLS_POLICIES[this.#configuration.tls.policy],
+      this.#ticketKeys,
+    );
+  }
+
+  #makePipeline(): Pipeline {
+    return new Pipeline(this.#configuration, this.#deadlines, this.counts, () => ({
+      challenges: this.#challenges,
+      certificates: this.#table,
+    }));
+  }
+}
+
+/** An IPv4 address that came in on an IPv6 socket, as itself. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return "";
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}

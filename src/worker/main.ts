@@ -1,0 +1,61 @@
+import type { Socket } from "node:net";
+import type { ConnectionHandover, WorkerOrder, WorkerReport } from "../worker-protocol.ts";
+import { DataPlane } from "./data-plane.ts";
+
+/**
+ * A worker process. It starts with nothing: configuration, certificates and connections all come by message from
+ * the supervisor, and it leaves when it is told to or when the supervisor is gone.
+ */
+let plane: DataPlane | null = null;
+
+function report(message: WorkerReport): void {
+  process.send?.(message);
+}
+
+function obey(order: WorkerOrder): void {
+  switch (order.type) {
+    case "configure": {
+      const keys = Buffer.from(order.ticketKeys, "base64");
+      if (plane === null) plane = new DataPlane(order.configuration, keys);
+      else plane.configure(order.configuration, keys);
+      break;
+    }
+    case "certificates":
+      plane?.setCertificates(order.certificates);
+      break;
+    case "challenges":
+      plane?.setChallenges(new Map(order.challenges));
+      break;
+    case "counts":
+      if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts.snapshot() });
+      return;
+    case "drain":
+      plane?.drain(() => leave(order.id));
+      setTimeout(() => leave(order.id), order.timeout).unref();
+      return;
+  }
+  report({ type: "done", id: order.id });
+}
+
+function leave(id: number): void {
+  const counts = plane?.counts.snapshot();
+  plane?.close();
+  process.send?.(
+    { type: "done", id, ...(counts === undefined ? {} : { counts }) } satisfies WorkerReport,
+    () => {
+      setTimeout(() => process.exit(0), 50);
+    },
+  );
+}
+
+process.on("message", (message: WorkerOrder | ConnectionHandover, socket?: Socket) => {
+  if (message.type !== "connection") obey(message);
+  else if (plane === null) socket?.destroy();
+  else if (socket !== undefined) plane.accept(socket, message.listener);
+});
+process.on("disconnect", () => process.exit(0));
+// The terminal's Ctrl-C reaches the whole group; the supervisor decides when a worker leaves.
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => undefined);
+process.on("SIGHUP", () => undefined);
+report({ type: "started" });
