@@ -1,0 +1,58 @@
+import { join } from "node:path";
+import type { DamagedFiles } from "./damaged.ts";
+import { makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
+import { fileNameFor } from "./file-name.ts";
+
+/** What is kept of an account at a CA; the shape is the ACME client's, which is handed this store. */
+export interface StoredAccount {
+  readonly directory: string;
+  readonly url: string | null;
+  readonly privateJwk: Readonly<Record<string, unknown>>;
+  readonly email: string | null;
+}
+
+/** One issuer's account: `accounts/ISSUER/account.json`. */
+export class AccountStore {
+  readonly #folders: readonly [string, string];
+  readonly #path: string;
+  readonly #damaged: DamagedFiles;
+
+  constructor(options: { storage: string; issuer: string; damaged: DamagedFiles }) {
+    const accounts = join(options.storage, "accounts");
+    this.#folders = [accounts, join(accounts, fileNameFor(options.issuer))];
+    this.#path = join(this.#folders[1], "account.json");
+    this.#damaged = options.damaged;
+  }
+
+  /** Null where there is none, or a damaged one, which is then set aside. */
+  async load(): Promise<StoredAccount | null> {
+    const text = await readIfThere(this.#path);
+    if (text === null) return null;
+    const account = parse(text);
+    if (account === null) {
+      await this.#damaged.setAside(this.#path, "not an account", "a new account is registered");
+    }
+    return account;
+  }
+
+  /** Durable once it resolves. */
+  async save(account: StoredAccount): Promise<void> {
+    for (const folder of this.#folders) await makePrivateFolder(folder);
+    await writeDurably(this.#path, `${JSON.stringify(account, null, 1)}\n`);
+  }
+}
+
+function parse(text: string): StoredAccount | null {
+  let document: Partial<Record<keyof StoredAccount, unknown>>;
+  try {
+    document = (JSON.parse(text) ?? {}) as typeof document;
+  } catch {
+    return null;
+  }
+  const { directory, url, privateJwk, email } = document;
+  const key = (privateJwk ?? {}) as Record<string, unknown>;
+  const complete = ["kty", "crv", "x", "y", "d"].every((part) => typeof key[part] === "string");
+  if (typeof directory !== "string" || !complete) return null;
+  if (url !== null && typeof url !== "string") return null;
+  return { directory, url, privateJwk: key, email: typeof email === "string" ? email : null };
+}

@@ -1,0 +1,77 @@
+import type { Clock } from "../clock.ts";
+import { PaddockError } from "../errors.ts";
+import type { Logger } from "../logging/logger.ts";
+import { retryAfterOf, type Issuer } from "./issuer.ts";
+import { sentenceOf } from "./sentences.ts";
+import type { CertificateAttempt } from "./status.ts";
+import { acceptIssued, type CertificateStore, type StoredCertificate } from "./store.ts";
+
+export interface AttemptContext {
+  readonly store: CertificateStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onAttempt: (attempt: CertificateAttempt) => void;
+}
+
+export interface Attempt {
+  readonly names: readonly [string, ...string[]];
+  readonly issuers: readonly Issuer[];
+  /** The stored one, to be named to its own issuer as replaced. */
+  readonly predecessor: StoredCertificate | null;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Asks the issuers in their order until one gives a certificate, and stores it.
+ *
+ * @throws AttemptFailed when none did; the signal's reason when aborted.
+ */
+export async function attemptIssuers(attempt: Attempt, context: AttemptContext): Promise<StoredCertificate> {
+  const failures: { issuer: string; error: unknown }[] = [];
+  for (const issuer of attempt.issuers) {
+    try {
+      return await askIssuer(issuer, attempt, context);
+    } catch (error) {
+      attempt.signal.throwIfAborted();
+      failures.push({ issuer: issuer.name, error });
+      context.onAttempt({ name: attempt.names[0], issuer: issuer.name, outcome: "failure" });
+    }
+  }
+  throw new AttemptFailed(failures);
+}
+
+async function askIssuer(
+  issuer: Issuer,
+  attempt: Attempt,
+  context: AttemptContext,
+): Promise<StoredCertificate> {
+  const { names, predecessor, signal } = attempt;
+  const { store, clock, log, onAttempt } = context;
+  const replaces = predecessor?.issuer === issuer.name ? predecessor.chain : null;
+  const issued = await issuer.issue({ names, replaces, signal });
+  const fresh = acceptIssued(issued, { issuer: issuer.name, names, now: clock.now() });
+  onAttempt({ name: names[0], issuer: issuer.name, outcome: "success" });
+  try {
+    await store.save(fresh);
+  } catch (error) {
+    // A full disk is no reason not to serve what the CA gave; a restart has to order it again, though.
+    log.error(
+      { err: error },
+      `the new certificate for ${names[0]} is served, but it is not stored: ${sentenceOf(error)}`,
+    );
+  }
+  return fresh;
+}
+
+/** No issuer gave a certificate. */
+export class AttemptFailed extends PaddockError {
+  /** The soonest that any of the issuers may be asked again, in milliseconds; null where none said so. */
+  readonly retryAfter: number | null;
+
+  constructor(failures: readonly { issuer: string; error: unknown }[]) {
+    const sentences = failures.map(({ issuer, error }) => `${issuer}: ${sentenceOf(error)}`);
+    super("certificate.attempt-failed", sentences.join(" "), { cause: failures[0]?.error });
+    const soonest = Math.min(...failures.map(({ error }) => retryAfterOf(error) ?? 0));
+    this.retryAfter = soonest > 0 && Number.isFinite(soonest) ? soonest : null;
+  }
+}

@@ -1,0 +1,39 @@
+import { rename } from "node:fs/promises";
+import { join, relative } from "node:path";
+import type { Clock } from "../clock.ts";
+import { messageOf } from "../errors.ts";
+import type { Logger } from "../logging/logger.ts";
+import { makePrivateFolder, storageError } from "./durable-file.ts";
+
+/**
+ * Where unreadable files of the storage go: out of the way, so that a new one can be made, and not deleted, so
+ * that somebody can look.
+ */
+export class DamagedFiles {
+  readonly #storage: string;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+
+  constructor(options: { storage: string; clock: Clock; log: Logger }) {
+    this.#storage = options.storage;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** @param consequence what happens now, as a clause for the log: "a new one is ordered" */
+  async setAside(path: string, reason: unknown, consequence: string): Promise<void> {
+    const folder = join(this.#storage, "damaged");
+    const flat = relative(this.#storage, path).replaceAll("/", "__");
+    const target = join(folder, `${new Date(this.#clock.now()).toISOString().replaceAll(":", "-")}__${flat}`);
+    await makePrivateFolder(folder);
+    try {
+      await rename(path, target);
+    } catch (cause) {
+      throw storageError(path, cause);
+    }
+    this.#log.warn(
+      { file: path, movedTo: target },
+      `${path} is damaged (${messageOf(reason)}) and was moved to ${target}; ${consequence}. Check the disk if this repeats.`,
+    );
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What makes certificates. The embedded CA is one, an ACME CA another (`AcmeIssuer` has this shape without
+ * importing it, since the two folders are of one layer).
+ */
+export interface Issuer {
+  /** From a bounded set: a metrics label, a word in `status`, and a folder in the storage. */
+  readonly name: string;
+  /**
+   * Makes one certificate for exactly `names`, with a key that was never used before.
+   *
+   * MUST settle soon after the signal is aborted. An error SHOULD be a PaddockError with a `fix`, and MAY carry
+   * `retryAfter`, the milliseconds before which another attempt is of no use.
+   */
+  issue(request: IssueRequest): Promise<IssuedCertificate>;
+  /** When the issuer wants a certificate of its own renewed; null where it has no opinion. */
+  renewalWindow?(chain: string, signal: AbortSignal): Promise<RenewalWindow | null>;
+}
+
+export interface IssueRequest {
+  readonly names: readonly string[];
+  /** PEM of the certificate of this issuer that is replaced, or null. */
+  readonly replaces: string | null;
+  readonly signal: AbortSignal;
+}
+
+export interface IssuedCertificate {
+  /** PEM: the end-entity certificate first, then the intermediates. */
+  readonly chain: string;
+  /** PEM, PKCS #8. */
+  readonly key: string;
+}
+
+/** Times are milliseconds since the epoch. */
+export interface RenewalWindow {
+  readonly start: number;
+  readonly end: number;
+  /** A page about the reason, or null. */
+  readonly explanationUrl: string | null;
+  /** When to ask again, milliseconds from now, or null. */
+  readonly retryAfter: number | null;
+}
+
+/** The wait that an error asks for, in milliseconds, or null. */
+export function retryAfterOf(error: unknown): number | null {
+  const value =
+    typeof error === "object" && error !== null ? (error as { retryAfter?: unknown }).retryAfter : null;
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,279 @@
+import type { Timer } from "../clock.ts";
+import { PaddockError } from "../errors.ts";
+import type { Logger } from "../logging/logger.ts";
+import { attemptIssuers, type AttemptContext } from "./attempt.ts";
+import { readPair } from "./certificate-pair.ts";
+import { setKey } from "./file-name.ts";
+import { retryAfterOf, type Issuer } from "./issuer.ts";
+import { KeptCertificate } from "./kept-certificate.ts";
+import type { OrderQueue } from "./order-queue.ts";
+import type { CertificatePlan } from "./plan.ts";
+import { renewalInfoDelay } from "./renewal-schedule.ts";
+import { moment, sentenceOf } from "./sentences.ts";
+import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
+import type { StoredCertificate } from "./store.ts";
+
+/** What all jobs share. */
+export interface JobContext extends AttemptContext {
+  readonly local: Issuer;
+  readonly queue: OrderQueue;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  /** Sends the whole set of served certificates if it changed; resolves once that is done. Never rejects. */
+  readonly publish: () => Promise<void>;
+}
+
+type IssuedPlan = Extract<CertificatePlan, { kind: "issued" }>;
+
+/**
+ * Keeps one certificate: obtains it, serves a temporary one until then, renews it, and tries again after
+ * failures. It sleeps on one timer until the next thing to do, and does one thing at a time.
+ */
+export class CertificateJob {
+  readonly #context: JobContext;
+  readonly #log: Logger;
+  readonly #ending = new AbortController();
+  readonly #kept: KeptCertificate;
+  #plan: IssuedPlan;
+  #timer: Timer | null = null;
+  #turn: Promise<void> | null = null;
+  /** An attempt is under way, or waits for its turn. */
+  #attempting = false;
+
+  constructor(plan: IssuedPlan, context: JobContext) {
+    this.#plan = plan;
+    this.#context = context;
+    this.#log = context.log.child({ certificate: plan.names[0] });
+    this.#kept = new KeptCertificate(plan.names, context.clock.now());
+  }
+
+  /**
+   * Reads the store and makes sure that there is something to serve, without asking any CA outside.
+   *
+   * @param others all readable certificates of the storage, for standing in.
+   * @throws PaddockError when the storage cannot be used.
+   */
+  async load(others: readonly StoredCertificate[]): Promise<void> {
+    const kept = this.#kept;
+    const stored = await this.#newestStored();
+    if (stored !== null) return this.#adopt(stored);
+    if (this.#isLocal) {
+      await this.#attempt();
+      if (kept.stored === null) throw kept.lastError?.error;
+      return;
+    }
+    kept.standIns = others
+      .filter(({ issuer, notAfter }) => issuer !== this.#context.local.name && notAfter > this.#now)
+      .sort((a, b) => b.notAfter - a.notAfter);
+    await this.#mintTemporary();
+  }
+
+  /** From now on it acts by itself. */
+  start(): void {
+    const kept = this.#kept;
+    if (kept.stored === null) {
+      this.#say(
+        "waiting",
+        "info",
+        `no certificate for ${kept.title} yet: ${kept.meanwhile(this.#now)}, until one is issued`,
+      );
+    } else if (kept.state !== "valid") {
+      this.#sayValid("found in the storage");
+    }
+    this.#arm();
+  }
+
+  /** The same certificate after a reload: its issuers may have other settings now. */
+  update(plan: IssuedPlan): void {
+    this.#plan = plan;
+  }
+
+  served(): ServedCertificate[] {
+    return this.#kept.served(this.#now);
+  }
+
+  status(): CertificateStatus {
+    return this.#kept.status(this.#issuerName, this.#now);
+  }
+
+  /** An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure. */
+  async renewNow(): Promise<void> {
+    const kept = this.#kept;
+    if (!this.#attempting) {
+      await this.#turn;
+      kept.nextAttempt = this.#now;
+      // Else the issuer's wish would move the attempt away again.
+      kept.nextRenewalInfo = Infinity;
+    }
+    const before = kept.failures;
+    await this.#wake();
+    this.#ending.signal.throwIfAborted();
+    if (kept.failures > before) throw kept.lastError?.error;
+  }
+
+  /** Ends the order that is under way; resolves once it has cleaned up. */
+  async close(): Promise<void> {
+    this.#timer?.cancel();
+    this.#ending.abort(
+      new PaddockError("certificate.job-ended", "the order was ended by a reload or a shutdown"),
+    );
+    await this.#turn;
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    await this.#turn;
+  }
+
+  #wake(): Promise<void> {
+    this.#timer?.cancel();
+    this.#turn ??= this.#act()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#turn = null;
+        this.#arm();
+      });
+    return this.#turn;
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    if (this.#ending.signal.aborted) return;
+    const wait = this.#kept.nextEvent(this.#now) - this.#now;
+    this.#timer = this.#context.clock.setTimer(Math.max(0, wait), () => void this.#wake());
+  }
+
+  async #act(): Promise<void> {
+    const kept = this.#kept;
+    if (kept.needsTemporary(this.#now)) {
+      const { stored, temporary } = kept;
+      await this.#mintTemporary();
+      if (stored !== null && temporary === null) {
+        const ended = `the certificate for ${kept.title} ended at ${moment(stored.notAfter)}`;
+        this.#log.error({ state: kept.state }, `${ended}; ${kept.meanwhile(this.#now)}`);
+      }
+    }
+    await this.#context.publish();
+    if (kept.nextRenewalInfo <= this.#now) await this.#askRenewalInfo();
+    if (kept.nextAttempt <= this.#now && !this.#ending.signal.aborted) await this.#attempt();
+  }
+
+  async #attempt(): Promise<void> {
+    const { queue } = this.#context;
+    const { signal } = this.#ending;
+    this.#attempting = true;
+    try {
+      this.#adopt(await queue.run(setKey(this.#plan.names), this.#isLocal, signal, () => this.#order()));
+    } catch (error) {
+      this.#fail(error);
+      return;
+    } finally {
+      this.#attempting = false;
+    }
+    await this.#context.publish();
+    this.#sayValid("issued");
+  }
+
+  async #order(): Promise<StoredCertificate> {
+    const kept = this.#kept;
+    const predecessor = kept.stored;
+    // A job that a reload ended may have got it while we waited for our turn.
+    const other = await this.#newestStored();
+    if (other !== null && other.issuedAt > (predecessor?.issuedAt ?? -Infinity)) return other;
+    const state = kept.valid(this.#now) === null ? "issuing" : "renewing";
+    this.#say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
+    const { names, issuers } = this.#plan;
+    return await attemptIssuers({ names, issuers, predecessor, signal: this.#ending.signal }, this.#context);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ending.signal.aborted) return;
+    const kept = this.#kept;
+    kept.fail(error, this.#now, this.#context.random());
+    const next = `Next attempt at ${moment(kept.nextAttempt)}; ${kept.meanwhile(this.#now)}.`;
+    const sentence = `no new certificate for ${kept.title} from ${sentenceOf(error)} ${next}`;
+    const level = kept.valid(this.#now) === null ? "error" : "warn";
+    this.#say("failing", level, sentence, { err: error, failures: kept.failures });
+  }
+
+  async #askRenewalInfo(): Promise<void> {
+    const { random, store } = this.#context;
+    const kept = this.#kept;
+    const { stored } = kept;
+    const issuer = this.#plan.issuers.find(({ name }) => name === stored?.issuer);
+    kept.nextRenewalInfo = Infinity;
+    if (stored === null || issuer?.renewalWindow === undefined) return;
+    try {
+      const window = await issuer.renewalWindow(stored.chain, this.#ending.signal);
+      kept.nextRenewalInfo = this.#now + renewalInfoDelay(window?.retryAfter ?? null);
+      if (window === null || !kept.follow(window, random())) return;
+      const why = window.explanationUrl === null ? "" : `; why: ${window.explanationUrl}`;
+      const sentence = `${issuer.name} has a wish when to renew ${kept.title}, it will be at ${moment(kept.nextAttempt)}`;
+      this.#log.info({ window }, sentence + why);
+      if (kept.stored !== null) await store.save(kept.stored);
+    } catch (error) {
+      // The schedule by lifetime stands, so nobody has to act on this.
+      if (kept.nextRenewalInfo === Infinity) {
+        kept.nextRenewalInfo = this.#now + renewalInfoDelay(retryAfterOf(error));
+      }
+      this.#log.debug({ err: error }, `no renewal information for ${kept.title}: ${sentenceOf(error)}`);
+    }
+  }
+
+  /** The valid one that was issued last: after a fallback it is not the first issuer's. */
+  async #newestStored(): Promise<StoredCertificate | null> {
+    let newest: StoredCertificate | null = null;
+    for (const { name } of this.#plan.issuers) {
+      const stored = await this.#context.store.load(name, this.#plan.names);
+      if (stored === null || stored.notAfter <= this.#now) continue;
+      if (newest === null || stored.issuedAt > newest.issuedAt) newest = stored;
+    }
+    return newest;
+  }
+
+  #adopt(stored: StoredCertificate): void {
+    this.#kept.adopt(stored, this.#context.random());
+    this.#kept.nextRenewalInfo = this.#isLocal ? Infinity : this.#now;
+  }
+
+  async #mintTemporary(): Promise<void> {
+    const { local } = this.#context;
+    const issued = await local.issue({
+      names: this.#plan.names,
+      replaces: null,
+      signal: this.#ending.signal,
+    });
+    this.#kept.temporary = readPair(issued.chain, issued.key);
+  }
+
+  get #now(): number {
+    return this.#context.clock.now();
+  }
+
+  get #isLocal(): boolean {
+    return this.#plan.issuers[0] === this.#context.local;
+  }
+
+  get #issuerName(): string {
+    return this.#plan.issuers[0].name;
+  }
+
+  #sayValid(how: string): void {
+    const { stored, title, nextAttempt } = this.#kept;
+    if (stored === null) return;
+    const sentence = `certificate of ${stored.issuer} for ${title} ${how}, valid until ${moment(stored.notAfter)}`;
+    const fields = { fingerprint: stored.fingerprint };
+    this.#say("valid", "info", `${sentence}; the next renewal is at ${moment(nextAttempt)}`, fields);
+  }
+
+  /** Each change of state is one line of the log. */
+  #say(
+    state: CertificateState,
+    level: "info" | "warn" | "error",
+    sentence: string,
+    fields: object = {},
+  ): void {
+    this.#kept.state = state;
+    this.#log[level]({ ...fields, state }, sentence);
+  }
+}

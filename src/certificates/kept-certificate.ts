@@ -1,0 +1,144 @@
+import type { CertificatePair } from "./certificate-pair.ts";
+import { retryAfterOf, type RenewalWindow } from "./issuer.ts";
+import { renewalTime, retryDelay, shortestInterval, timeInWindow } from "./renewal-schedule.ts";
+import { moment, sentenceOf } from "./sentences.ts";
+import { serve, serveWithout } from "./served.ts";
+import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
+import type { StoredCertificate } from "./store.ts";
+
+/**
+ * What is known of one certificate, and what follows from it: what to serve, what to do next and when. It does
+ * nothing itself; `CertificateJob` acts on it. `now` is milliseconds since the epoch throughout.
+ */
+export class KeptCertificate {
+  readonly names: readonly [string, ...string[]];
+  state: CertificateState = "waiting";
+  stored: StoredCertificate | null = null;
+  /** From the embedded CA, for the time without a stored one. */
+  temporary: CertificatePair | null = null;
+  /** Valid certificates of other sets of names, which may cover some of ours; the one that lasts longest first. */
+  standIns: readonly StoredCertificate[] = [];
+  nextAttempt: number;
+  nextRenewalInfo = Infinity;
+  failures = 0;
+  lastError: { readonly error: unknown; readonly at: number } | null = null;
+
+  constructor(names: readonly [string, ...string[]], now: number) {
+    this.names = names;
+    this.nextAttempt = now;
+  }
+
+  /** For sentences. */
+  get title(): string {
+    return this.names.join(", ");
+  }
+
+  /** The stored one, unless it has ended. */
+  valid(now: number): StoredCertificate | null {
+    return this.stored !== null && this.stored.notAfter > now ? this.stored : null;
+  }
+
+  /** Takes a certificate from the store or from an issuer. */
+  adopt(stored: StoredCertificate, random: number): void {
+    this.stored = stored;
+    this.temporary = null;
+    this.standIns = [];
+    this.failures = 0;
+    this.lastError = null;
+    this.nextAttempt = dueTime(stored, random);
+  }
+
+  /** Takes note of a failed attempt. */
+  fail(error: unknown, now: number, random: number): void {
+    this.failures += 1;
+    this.lastError = { error, at: now };
+    this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random);
+  }
+
+  /**
+   * Takes the issuer's wish (RFC 9773 §4.2). The moment is chosen once for each window; after a failure the
+   * retries go on as they are.
+   *
+   * @returns whether this is a window that was not known before.
+   */
+  follow(window: RenewalWindow, random: number): boolean {
+    const { start, end } = window;
+    const { stored } = this;
+    if (stored === null || (stored.renewal?.start === start && stored.renewal.end === end)) return false;
+    this.stored = { ...stored, renewal: { start, end, at: timeInWindow(window, stored, random) } };
+    if (this.failures === 0) this.nextAttempt = dueTime(this.stored, random);
+    return true;
+  }
+
+  needsTemporary(now: number): boolean {
+    return this.valid(now) === null && (this.temporary === null || halfTime(this.temporary) <= now);
+  }
+
+  /** When there is something to do, or something else to serve. */
+  nextEvent(now: number): number {
+    const served = this.stored === null ? this.standIns : [...this.standIns, this.stored];
+    const ends = served.map(({ notAfter }) => notAfter).filter((end) => end > now);
+    const refresh = this.temporary === null ? Infinity : halfTime(this.temporary);
+    return Math.min(this.nextAttempt, this.nextRenewalInfo, refresh, ...ends);
+  }
+
+  served(now: number): ServedCertificate[] {
+    const stored = this.valid(now);
+    if (stored !== null) return [serve(stored, this.names, stored.issuer, "stored")];
+    return serveWithout(this.names, this.standIns, this.temporary, now);
+  }
+
+  /** What is served while an attempt fails or is awaited, as a clause. */
+  meanwhile(now: number): string {
+    const stored = this.valid(now);
+    if (stored !== null) return `the old one is served, which is valid until ${moment(stored.notAfter)}`;
+    const standIns = this.served(now).filter(({ origin }) => origin === "stored");
+    const covered = standIns.flatMap(({ names }) => names).join(", ");
+    const temporary = "a temporary one of the embedded CA is served, which browsers do not trust";
+    return covered === ""
+      ? temporary
+      : `an older one is served for ${covered}, and for the rest ${temporary}`;
+  }
+
+  status(issuerName: string, now: number): CertificateStatus {
+    const { stored, lastError: last } = this;
+    return {
+      name: this.names[0],
+      names: this.names,
+      issuer: stored?.issuer ?? issuerName,
+      state: this.state,
+      waitingFor: this.#waitingFor(issuerName),
+      notBefore: stored?.notBefore ?? null,
+      notAfter: stored?.notAfter ?? null,
+      issuedAt: stored?.issuedAt ?? null,
+      nextAttempt: this.nextAttempt,
+      failures: this.failures,
+      lastError: last === null ? null : { message: sentenceOf(last.error), at: last.at },
+      serving: this.valid(now) === null ? "temporary" : "stored",
+    };
+  }
+
+  #waitingFor(issuerName: string): string | null {
+    switch (this.state) {
+      case "valid":
+        return null;
+      case "waiting":
+        return `its turn to be ordered from ${issuerName}`;
+      case "issuing":
+      case "renewing":
+        return `${issuerName} to validate the names and to issue the certificate`;
+      case "failing":
+        return `the next attempt at ${moment(this.nextAttempt)}; ${sentenceOf(this.lastError?.error)}`;
+    }
+  }
+}
+
+function dueTime(stored: StoredCertificate, random: number): number {
+  const wanted = stored.renewal === null ? renewalTime(stored, random) : stored.renewal.at;
+  return Math.max(wanted, stored.issuedAt + shortestInterval(stored));
+}
+
+/** A temporary certificate is replaced by the next one with half of its lifetime left. */
+function halfTime(pair: CertificatePair): number {
+  return (pair.notBefore + pair.notAfter) / 2;
+}

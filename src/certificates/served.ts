@@ -1,0 +1,36 @@
+import { covers, type CertificatePair } from "./certificate-pair.ts";
+import type { ServedCertificate } from "./status.ts";
+import type { StoredCertificate } from "./store.ts";
+
+/**
+ * What is served for `names` while their own certificate is not there: for each name a stored certificate of
+ * another set of names that covers it (a site that got one more name keeps its padlock on the others), and the
+ * temporary one for the rest.
+ */
+export function serveWithout(
+  names: readonly string[],
+  standIns: readonly StoredCertificate[],
+  temporary: CertificatePair | null,
+  now: number,
+): ServedCertificate[] {
+  const served: ServedCertificate[] = [];
+  let open = names;
+  for (const standIn of standIns) {
+    const covered = open.filter((name) => covers(standIn.certified, name));
+    if (standIn.notAfter <= now || covered.length === 0) continue;
+    served.push(serve(standIn, covered, standIn.issuer, "stored"));
+    open = open.filter((name) => !covered.includes(name));
+  }
+  if (open.length > 0 && temporary !== null) served.push(serve(temporary, open, "local", "temporary"));
+  return served;
+}
+
+export function serve(
+  pair: CertificatePair,
+  names: readonly string[],
+  issuer: string,
+  origin: ServedCertificate["origin"],
+): ServedCertificate {
+  const { chain, key, fingerprint } = pair;
+  return { names, chain, key, fingerprint, issuer, origin };
+}

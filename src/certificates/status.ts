@@ -1,0 +1,44 @@
+import type { TlsCertificate } from "../tls/certificate.ts";
+
+/**
+ * - `waiting`: nothing stored yet, and the first order has not begun
+ * - `issuing`: nothing stored yet, an order is under way
+ * - `valid`: a good certificate is served, the next renewal is ahead
+ * - `renewing`: a good certificate is served, an order is under way
+ * - `failing`: the last attempt failed (or a certificate of the operator's has ended)
+ */
+export type CertificateState = "waiting" | "issuing" | "valid" | "renewing" | "failing";
+
+/** One certificate as `status`, the metrics and the status page show it. Times are milliseconds since the epoch. */
+export interface CertificateStatus {
+  /** The first of `names`. */
+  readonly name: string;
+  readonly names: readonly string[];
+  /** Who made the stored one; where there is none, who is asked first. `files` for the operator's own. */
+  readonly issuer: string;
+  readonly state: CertificateState;
+  /** What has to happen next, as a sentence; null where nothing has to. */
+  readonly waitingFor: string | null;
+  /** Of the stored certificate; null where there is none. */
+  readonly notBefore: number | null;
+  readonly notAfter: number | null;
+  readonly issuedAt: number | null;
+  readonly nextAttempt: number | null;
+  /** Failures in a row. */
+  readonly failures: number;
+  readonly lastError: { readonly message: string; readonly at: number } | null;
+  readonly serving: "stored" | "temporary";
+}
+
+/** A certificate to serve, and where it is from. */
+export interface ServedCertificate extends TlsCertificate {
+  readonly issuer: string;
+  readonly origin: "stored" | "temporary";
+}
+
+/** One attempt at one issuer, for metrics. */
+export interface CertificateAttempt {
+  readonly name: string;
+  readonly issuer: string;
+  readonly outcome: "success" | "failure";
+}

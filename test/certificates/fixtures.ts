@@ -1,0 +1,131 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { pino, type Logger } from "pino";
+import { DamagedFiles } from "../../src/certificates/damaged.ts";
+import { EmbeddedCa } from "../../src/certificates/embedded-ca.ts";
+import type {
+  IssuedCertificate,
+  Issuer,
+  IssueRequest,
+  RenewalWindow,
+} from "../../src/certificates/issuer.ts";
+import type { CertificateAttempt, ServedCertificate } from "../../src/certificates/status.ts";
+import { CertificateManager } from "../../src/certificates/manager.ts";
+import type { HeldClock } from "./held-clock.ts";
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** A folder that goes with the test. */
+export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), "paddock-certificates-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A logger whose lines can be read. */
+export function listeningLogger(): { log: Logger; lines: Record<string, unknown>[]; text: () => string } {
+  const lines: Record<string, unknown>[] = [];
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>);
+      done();
+    },
+  });
+  return {
+    log: pino({ level: "debug" }, sink),
+    lines,
+    text: () => lines.map((line) => JSON.stringify(line)).join("\n"),
+  };
+}
+
+/** A CA outside, as the manager sees it: certificates are real, by an embedded CA of its own. */
+export class FakeIssuer implements Issuer {
+  readonly name: string;
+  readonly requests: IssueRequest[] = [];
+  /** What each order does before it is answered. */
+  behave: (request: IssueRequest) => Promise<void> = async () => {};
+  window: (() => Promise<RenewalWindow | null>) | null = null;
+  windowsAsked = 0;
+  /** Names that it certifies instead of those that it is asked for. */
+  certifies: readonly string[] | null = null;
+  /** At this moment, and the most ever. */
+  running = 0;
+  mostRunning = 0;
+  readonly #ca: EmbeddedCa;
+
+  constructor(name: string, ca: EmbeddedCa) {
+    this.name = name;
+    this.#ca = ca;
+  }
+
+  async issue(request: IssueRequest): Promise<IssuedCertificate> {
+    this.requests.push(request);
+    this.running += 1;
+    this.mostRunning = Math.max(this.mostRunning, this.running);
+    try {
+      await this.behave(request);
+      return await this.#ca.issue(this.certifies ?? request.names);
+    } finally {
+      this.running -= 1;
+    }
+  }
+
+  async renewalWindow(): Promise<RenewalWindow | null> {
+    this.windowsAsked += 1;
+    return (await this.window?.()) ?? null;
+  }
+}
+
+export interface Setup extends AsyncDisposable {
+  readonly storage: string;
+  readonly clock: HeldClock;
+  readonly issuer: FakeIssuer;
+  readonly second: FakeIssuer;
+  readonly served: (readonly ServedCertificate[])[];
+  readonly attempts: CertificateAttempt[];
+  readonly log: ReturnType<typeof listeningLogger>;
+  /** Opens a manager; the first one is open already. Opening another is a restart. */
+  open(): Promise<CertificateManager>;
+}
+
+/** Two fake CAs, a storage, a held clock, and what the manager reports. */
+export async function setup(clock: HeldClock): Promise<Setup> {
+  const folder = await temporaryFolder();
+  const outside = await temporaryFolder();
+  const log = listeningLogger();
+  const damaged = new DamagedFiles({ storage: outside.path, clock, log: log.log });
+  const ca = await EmbeddedCa.open({ storage: outside.path, clock, damaged });
+  const served: (readonly ServedCertificate[])[] = [];
+  const attempts: CertificateAttempt[] = [];
+  const managers: CertificateManager[] = [];
+  return {
+    storage: folder.path,
+    clock,
+    issuer: new FakeIssuer("first", ca),
+    second: new FakeIssuer("second", ca),
+    served,
+    attempts,
+    log,
+    async open() {
+      await managers.at(-1)?.close();
+      const manager = await CertificateManager.open({
+        storage: folder.path,
+        clock,
+        log: log.log,
+        random: () => 0,
+        onServe: async (certificates) => void served.push(certificates),
+        onAttempt: (attempt) => void attempts.push(attempt),
+      });
+      managers.push(manager);
+      return manager;
+    },
+    async [Symbol.asyncDispose]() {
+      await managers.at(-1)?.close();
+      await folder[Symbol.asyncDispose]();
+      await outside[Symbol.asyncDispose]();
+    },
+  };
+}
