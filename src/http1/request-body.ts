@@ -25,6 +25,8 @@ export class RequestBody {
 
   /** Returns how many of the bytes belong to this body. */
   feed(bytes: Buffer): number {
+    // What follows a breach is not framed by anything: dropped, so that no sink hears data or an end after an error.
+    if (this.#failure !== null) return bytes.length;
     let used: number;
     if (this.#decoder !== null) {
       used = this.#decoder.feed(bytes, 0);
@@ -45,8 +47,10 @@ export class RequestBody {
     this.reading = true;
     for (const data of this.#early) sink.data(data);
     this.#early = [];
-    if (this.#failure !== null) sink.error(this.#failure.status, this.#failure.reason);
-    else if (this.done) sink.end();
+    if (this.#failure !== null) {
+      this.reading = false;
+      sink.error(this.#failure.status, this.#failure.reason);
+    } else if (this.done) sink.end();
     else {
       this.#connection.watchBody();
       this.#connection.socket.resume();
@@ -54,14 +58,14 @@ export class RequestBody {
   }
 
   pause(): void {
-    if (this.done) return;
+    if (this.done || this.#failure !== null) return;
     this.reading = false;
     this.#connection.unwatch();
     this.#connection.socket.pause();
   }
 
   resume(): void {
-    if (this.done) return;
+    if (this.done || this.#failure !== null) return;
     this.reading = true;
     this.#received = 0;
     this.#connection.watchBody();
@@ -71,6 +75,7 @@ export class RequestBody {
   fail(status: number, reason: string): void {
     if (this.done || this.#failure !== null) return;
     this.#failure = { status, reason };
+    this.reading = false;
     this.#connection.unwatch();
     this.#sink?.error(status, reason);
   }

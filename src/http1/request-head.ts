@@ -53,7 +53,7 @@ export function parseRequestHead(text: string): RequestHead {
         connectionTokens += `,${value.toLowerCase()}`;
         break;
       case "expect":
-        expectation = value.toLowerCase();
+        if (expectation === "" || expectation === "100-continue") expectation = value.toLowerCase();
         break;
       default:
     }
@@ -107,9 +107,9 @@ function checkTransferCoding(count: number, coding: string, lengths: number, min
 
 /** RFC 9112 section 3.2: origin-form as it is, absolute-form checked against Host and cut to origin-form. */
 function originForm(method: string, target: string, host: string): string {
+  if (method === "CONNECT") throw new MessageError(501, "CONNECT: this is no forward proxy");
   if (target.charCodeAt(0) === 0x2f) return target;
   if (target === "*" && method === "OPTIONS") return target;
-  if (method === "CONNECT") throw new MessageError(501, "CONNECT: this is no forward proxy");
   const absolute = ABSOLUTE.exec(target);
   if (absolute === null) throw new MessageError(400, "the target is neither a path nor an absolute URI");
   const [, authority, rest] = absolute as unknown as [string, string, string];

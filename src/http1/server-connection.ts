@@ -44,11 +44,13 @@ export class ServerConnection implements Expiring {
   #draining = false;
   #closing = false;
   #parsing = false;
+  #emptyLine = false;
 
   constructor(socket: Duplex, options: ServerConnectionOptions) {
     this.socket = socket;
     this.options = options;
-    this.deadline = Date.now() + options.timeouts.requestHead;
+    // A browser opens connections ahead of need: until the first byte it is idle, not slow.
+    this.deadline = Date.now() + options.timeouts.keepAlive;
     options.deadlines.add(this);
     socket.on("data", (data: Buffer) => this.#receive(data));
     socket.on("end", () => this.#ended());
@@ -159,11 +161,12 @@ export class ServerConnection implements Expiring {
     let bytes = this.#pending as Buffer;
     // RFC 9112 section 2.2: one empty line before a request line is forgiven, old clients end a body with it.
     if (bytes[0] === 13 && bytes[1] === 10) {
+      if (this.#emptyLine) throw new MessageError(400, "empty lines in place of a request");
+      this.#emptyLine = true;
       bytes = bytes.subarray(2);
       this.#scanner.reset();
       this.#pending = bytes.length === 0 ? null : bytes;
       if (this.#pending === null) return false;
-      if (bytes[0] === 13) throw new MessageError(400, "empty lines in place of a request");
     } else if (bytes.length === 1 && bytes[0] === 13) {
       return false;
     }
@@ -176,6 +179,7 @@ export class ServerConnection implements Expiring {
     }
     const head = parseRequestHead(bytes.toString("latin1", 0, end - 4));
     this.#pending = end === bytes.length ? null : bytes.subarray(end);
+    this.#emptyLine = false;
     this.#begin(head);
     return true;
   }

@@ -62,7 +62,18 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** Starts it; once more where somebody else took one of the free ports in between. */
 export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start(options);
+    } catch (error) {
+      if (attempt === 3 || !String(error).includes("address already in use")) throw error;
+    }
+  }
+}
+
+async function start(options: PebbleOptions): Promise<Pebble> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "paddock-pebble-")));
   const trustedRootsPath = join(folder, "root.pem");
   if (options.folder === undefined) await makeDirectoryCertificate(folder);
@@ -99,7 +110,7 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
 
   const output: string[] = [];
   const { PEBBLE_VA_ALWAYS_VALID: _, ...inherited } = process.env;
-  const start = (command: string, argv: string[], env: NodeJS.ProcessEnv): ChildProcess => {
+  const launch = (command: string, argv: string[], env: NodeJS.ProcessEnv): ChildProcess => {
     const child = spawn(command, argv, { env, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout, child.stderr])
       stream.on("data", (text: Buffer) => output.push(text.toString()));
@@ -118,12 +129,12 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     "-defaultIPv6",
     "",
   ];
-  const names = start(
+  const names = launch(
     "pebble-challtestsrv",
     [...off, "-dns01", `127.0.0.1:${dns}`, "-management", `127.0.0.1:${dnsManagement}`],
     inherited,
   );
-  const authority = start("pebble", ["-config", configurationPath, "-dnsserver", `127.0.0.1:${dns}`], {
+  const authority = launch("pebble", ["-config", configurationPath, "-dnsserver", `127.0.0.1:${dns}`], {
     ...inherited,
     PEBBLE_VA_NOSLEEP: "1",
     PEBBLE_WFE_NONCEREJECT: String(options.nonceReject ?? 30),
@@ -139,7 +150,7 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
   try {
     await untilAnswers(directoryUrl, ca, () => authority.exitCode === null && names.exitCode === null);
   } catch (error) {
-    await stop();
+    await stop({ keepFolder: options.folder !== undefined });
     throw new Error(`Pebble did not start:\n${output.join("")}`, { cause: error });
   }
   return {
