@@ -89,11 +89,6 @@ export class AcmeIssuer {
     return await fetchRenewalInfo(chain, { directory, clock, signal, transport: this.#transport });
   }
 
-  /** Closes idle connections to the CA. */
-  close(): void {
-    this.#transport.close();
-  }
-
   async #open(signal: AbortSignal): Promise<Session> {
     const { clock } = this.#options;
     // Fetched for each order: it is small, and CAs change it (renewalInfo came to running clients that way).

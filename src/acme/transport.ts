@@ -29,6 +29,9 @@ export interface TransportResponse {
 /** No response of an ACME server comes near it; a chain has some 10 KB. */
 const LARGEST_RESPONSE = 1024 * 1024;
 
+/** Connections to one CA at once; also how many may turn out stale in a row. */
+const POOL = 6;
+
 /**
  * HTTP as ACME needs it (RFC 8555 §6.1): https, a User-Agent, no redirects, bounded in time and size.
  *
@@ -42,7 +45,7 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     const ca = options.trustedRoots === null ? undefined : [...rootCertificates, options.trustedRoots];
-    const pool = { keepAlive: true, maxSockets: 6 };
+    const pool = { keepAlive: true, maxSockets: POOL };
     this.#secure = new https.Agent(ca === undefined ? pool : { ...pool, ca });
     this.#plain = new http.Agent(pool);
     this.#userAgent = options.userAgent;
@@ -52,30 +55,28 @@ export class Transport {
   /** @throws PaddockError `acme.unreachable`, `acme.timeout`, `acme.insecure`, `acme.response-too-large`; the signal's reason when aborted. */
   async send(request: TransportRequest): Promise<TransportResponse> {
     const url = checkedUrl(request.url);
-    try {
-      return await this.#exchange(url, request);
-    } catch (error) {
-      // The server closed the idle connection as we reused it, so it did not see the request (RFC 9112 §9.3.1).
-      if (error instanceof StaleConnection) return await this.#exchange(url, request);
-      throw error;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#exchange(url, request);
+      } catch (error) {
+        // The server closed the idle connection as we reused it, so it did not see the request (RFC 9112 §9.3.1).
+        if (!(error instanceof StaleConnection)) throw error;
+        if (attempt > POOL) throw unreachable(url, error.cause);
+      }
     }
-  }
-
-  /** Closes idle connections; the transport stays usable. */
-  close(): void {
-    this.#secure.destroy();
-    this.#plain.destroy();
   }
 
   #exchange(url: URL, request: TransportRequest): Promise<TransportResponse> {
     const { promise, resolve, reject } = Promise.withResolvers<TransportResponse>();
     const timeout = AbortSignal.timeout(this.#timeout);
+    let answered = false;
+    const stale = (error: unknown): boolean =>
+      outgoing.reusedSocket && !answered && systemErrorCode(error) === "ECONNRESET";
     const fail = (error: unknown): void => {
       if (request.signal.aborted) reject(request.signal.reason as Error);
       else if (timeout.aborted) reject(timedOut(url, this.#timeout));
       else if (error instanceof PaddockError) reject(error);
-      else if (outgoing.reusedSocket && systemErrorCode(error) === "ECONNRESET")
-        reject(new StaleConnection());
+      else if (stale(error)) reject(new StaleConnection("stale", { cause: error }));
       else reject(unreachable(url, error));
     };
     const module = url.protocol === "https:" ? https : http;
@@ -92,6 +93,7 @@ export class Transport {
     });
     outgoing.on("error", fail);
     outgoing.on("response", (incoming) => {
+      answered = true;
       const chunks: Buffer[] = [];
       let size = 0;
       incoming.on("error", fail);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { DamagedFiles } from "./damaged.ts";
-import { makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
+import { listFolder, makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
 import { fileNameFor } from "./file-name.ts";
 
 /** What is kept of an account at a CA; the shape is the ACME client's, which is handed this store. */
@@ -26,6 +26,7 @@ export class AccountStore {
 
   /** Null where there is none, or a damaged one, which is then set aside. */
   async load(): Promise<StoredAccount | null> {
+    await listFolder(this.#folders[1]);
     const text = await readIfThere(this.#path);
     if (text === null) return null;
     const account = parse(text);

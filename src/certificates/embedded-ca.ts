@@ -6,7 +6,7 @@ import type { JsonGeneralName } from "@peculiar/x509";
 import type { Clock } from "../clock.ts";
 import { readPair } from "./certificate-pair.ts";
 import type { DamagedFiles } from "./damaged.ts";
-import { makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
+import { listFolder, makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
 import { x509 } from "./x509.ts";
 
 const HOUR = 3_600_000;
@@ -55,6 +55,7 @@ export class EmbeddedCa {
   static async open(options: { storage: string; clock: Clock; damaged: DamagedFiles }): Promise<EmbeddedCa> {
     const folder = join(options.storage, "ca");
     await makePrivateFolder(folder);
+    await listFolder(folder);
     const rootPath = join(folder, "root.json");
     const { clock, damaged } = options;
     let root = await loadAuthority(rootPath, damaged, "a new root is made, which has to be trusted anew");

@@ -47,8 +47,19 @@ async function certificateFor(
   };
 }
 
-describe("a CA that answers with errors", () => {
-  it("keeps type, detail, subproblems and Retry-After of a rate limit", async () => {
+void describe("a CA that answers with errors", () => {
+  void it("is asked again when it closed an idle connection that was reused", async () => {
+    await using authority = await new FakeAuthority().start();
+    let cut = 0;
+    authority.routes.set("/nonce", (incoming, response) => {
+      if ((cut += 1) === 1) incoming.socket.resetAndDestroy();
+      else response.end();
+    });
+    authority.problem("/account", 403, "unauthorized");
+    await assert.rejects(issuerWith({ directory: authority.directory }).issue(request), /fake unauthorized/);
+  });
+
+  void it("keeps type, detail, subproblems and Retry-After of a rate limit", async () => {
     await using authority = await new FakeAuthority().start();
     authority.json(
       "/order",
@@ -75,7 +86,7 @@ describe("a CA that answers with errors", () => {
     });
   });
 
-  it("types a 503 of the directory, with its HTTP date", async () => {
+  void it("types a 503 of the directory, with its HTTP date", async () => {
     await using authority = await new FakeAuthority().start();
     const now = Date.UTC(2030, 0, 1);
     const clock = { now: () => now, setTimer: () => ({ cancel: () => {} }) };
@@ -90,14 +101,14 @@ describe("a CA that answers with errors", () => {
     );
   });
 
-  it("gives up on badNonce after a bounded number of attempts", async () => {
+  void it("gives up on badNonce after a bounded number of attempts", async () => {
     await using authority = await new FakeAuthority().start();
     authority.problem("/account", 400, "badNonce");
     await assert.rejects(issuerWith({ directory: authority.directory }).issue(request), /fake badNonce/);
     assert.equal(authority.seen.filter(({ path }) => path === "/account").length, 11);
   });
 
-  it("refuses a directory that is no JSON, and an order without what an order has", async () => {
+  void it("refuses a directory that is no JSON, and an order without what an order has", async () => {
     await using authority = await new FakeAuthority().start();
     authority.json("/order", 201, { surprise: true }, { Location: `${authority.url}/order/1` });
     const issuer = issuerWith({ directory: authority.directory });
@@ -106,7 +117,7 @@ describe("a CA that answers with errors", () => {
     await assert.rejects(issuer.issue(request), isPaddockError("acme.not-a-directory"));
   });
 
-  it("does not read an endless response to its end", async () => {
+  void it("does not read an endless response to its end", async () => {
     await using authority = await new FakeAuthority().start();
     authority.routes.set("/dir", (_request, response) => {
       const chunk = Buffer.alloc(64 * 1024, " ");
@@ -120,7 +131,7 @@ describe("a CA that answers with errors", () => {
     await assert.rejects(issuer.issue(request), isPaddockError("acme.response-too-large"));
   });
 
-  it("reports a connection that is cut, a CA that is silent, and one that is not there", async () => {
+  void it("reports a connection that is cut, a CA that is silent, and one that is not there", async () => {
     const authority = await new FakeAuthority().start();
     const issuer = issuerWith({ directory: authority.directory, requestTimeout: 50 });
     authority.routes.set("/dir", (_request, response) => void response.write("{", () => response.destroy()));
@@ -131,7 +142,7 @@ describe("a CA that answers with errors", () => {
     await assert.rejects(issuer.issue(request), isPaddockError("acme.unreachable"));
   });
 
-  it("ends at once when aborted during a slow answer, with the reason of the abort", async () => {
+  void it("ends at once when aborted during a slow answer, with the reason of the abort", async () => {
     await using authority = await new FakeAuthority().start();
     const ending = new AbortController();
     authority.routes.set("/dir", () => ending.abort(new Error("shutting down")));
@@ -139,14 +150,14 @@ describe("a CA that answers with errors", () => {
     await assert.rejects(issuer.issue({ ...request, signal: ending.signal }), /shutting down/);
   });
 
-  it("speaks http to this machine only", async () => {
+  void it("speaks http to this machine only", async () => {
     const issuer = issuerWith({ directory: "http://ca.example.org/dir" });
     await assert.rejects(issuer.issue(request), isPaddockError("acme.insecure"));
   });
 });
 
-describe("an order", () => {
-  it("asks for a profile only where the directory offers it", async () => {
+void describe("an order", () => {
+  void it("asks for a profile only where the directory offers it", async () => {
     await using authority = await new FakeAuthority().start({ profiles: { tlsserver: "", shortlived: "" } });
     authority.problem("/order", 403, "unauthorized");
     const options = { directory: authority.directory };
@@ -162,7 +173,7 @@ describe("an order", () => {
     });
   });
 
-  it("names its predecessor, and is made without it when that was replaced already", async () => {
+  void it("names its predecessor, and is made without it when that was replaced already", async () => {
     await using authority = await new FakeAuthority().start({}, { renewalInfo: "/renewal" });
     authority.problem("/order", 409, "alreadyReplaced");
     const { chain } = await certificateFor(["a.example.org"]);
@@ -173,7 +184,42 @@ describe("an order", () => {
     assert.deepEqual(orders, [{ identifiers, replaces: certificateId(chain) }, { identifiers }]);
   });
 
-  it("does not answer a challenge that is being processed already", async () => {
+  void it("tells the CA of a challenge only once the board shows it", async () => {
+    await using authority = await new FakeAuthority().start();
+    const { url } = authority;
+    const order = { status: "pending", finalize: `${url}/finalize`, authorizations: [`${url}/authz`] };
+    authority.json("/order", 201, order, { Location: `${url}/order/1` });
+    authority.json("/authz", 200, {
+      status: "pending",
+      identifier: { type: "dns", value: "a.example.org" },
+      challenges: [{ type: "http-01", url: `${url}/challenge`, token: "tok", status: "pending" }],
+    });
+    const shown: string[] = [];
+    authority.routes.set("/challenge", (_request, response) => {
+      assert.deepEqual(shown, ["tok"]);
+      response.writeHead(403).end();
+    });
+    const board = {
+      publish: async (token: string) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        shown.push(token);
+      },
+      withdraw: async (token: string) => void shown.splice(shown.indexOf(token), 1),
+    };
+    await assert.rejects(
+      issuerWith({ directory: authority.directory, board }).issue(request),
+      /HTTP status 403/,
+    );
+    assert.deepEqual(shown, []);
+    const last = authority.seen.at(-1);
+    assert.deepEqual(
+      [last?.path, last?.payload],
+      ["/authz", { status: "deactivated" }],
+      "the CA's quota is freed",
+    );
+  });
+
+  void it("does not answer a challenge that is being processed already", async () => {
     await using authority = await new FakeAuthority().start();
     const { url } = authority;
     const order = { status: "pending", finalize: `${url}/finalize`, authorizations: [`${url}/authz`] };
@@ -201,14 +247,14 @@ describe("an order", () => {
   });
 });
 
-describe("renewal information", () => {
-  it("makes the identifier of RFC 9773's example", async () => {
+void describe("renewal information", () => {
+  void it("makes the identifier of RFC 9773's example", async () => {
     // Appendix A of the RFC: serial 87:65:43:21, key identifier 69:88:5B:….
     const { chain } = await certificateFor(["a.example.org"]);
     assert.equal(certificateId(chain), "aYhba4dGQEHhs3uEe9CuLN4ByNQ.AIdlQyE");
   });
 
-  it("brings the window, the page about it and when to ask again", async () => {
+  void it("brings the window, the page about it and when to ask again", async () => {
     await using authority = await new FakeAuthority().start({}, { renewalInfo: "/renewal" });
     const { chain } = await certificateFor(["a.example.org"]);
     const suggestedWindow = { start: "2030-01-02T04:00:00Z", end: "2030-01-03T04:00:00Z" };
@@ -229,15 +275,15 @@ describe("renewal information", () => {
     );
   });
 
-  it("is null where the CA has none", async () => {
+  void it("is null where the CA has none", async () => {
     await using authority = await new FakeAuthority().start();
     const { chain } = await certificateFor(["a.example.org"]);
     assert.equal(await issuerWith({ directory: authority.directory }).renewalWindow(chain, never), null);
   });
 });
 
-describe("a certificate", () => {
-  it("is accepted only with the ordered key, all names, and while it lasts", async () => {
+void describe("a certificate", () => {
+  void it("is accepted only with the ordered key, all names, and while it lasts", async () => {
     const { chain, key } = await certificateFor(["a.example.org", "b.example.org"]);
     const privateKey = createPrivateKey(key);
     checkCertificate(chain, { names: ["A.example.org", "b.example.org"], privateKey }, Date.now());
@@ -252,7 +298,7 @@ describe("a certificate", () => {
     refused(["a.example.org"], privateKey, Date.now() + 4e11);
   });
 
-  it("is asked for with DNS names and IP addresses as subjectAltName", async () => {
+  void it("is asked for with DNS names and IP addresses as subjectAltName", async () => {
     const keys = await generateCertificateKey();
     const request = new x509.Pkcs10CertificateRequest(
       await certificateRequest(["a.example.org", "2001:db8::1"], keys),
@@ -266,7 +312,7 @@ describe("a certificate", () => {
   });
 });
 
-describe("Retry-After", () => {
+void describe("Retry-After", () => {
   const now = Date.UTC(2030, 0, 1);
   for (const [value, expected] of [
     [undefined, null],
@@ -278,7 +324,7 @@ describe("Retry-After", () => {
     ["soon", null],
     ["1e9", null],
   ] as const) {
-    it(`reads ${JSON.stringify(value)} as ${expected}`, () =>
+    void it(`reads ${JSON.stringify(value)} as ${expected}`, () =>
       assert.equal(parseRetryAfter(value, now), expected));
   }
 });

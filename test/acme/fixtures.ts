@@ -35,8 +35,13 @@ export class HttpBoard implements ChallengeBoard, AsyncDisposable {
     });
   }
 
-  async listen(port: number): Promise<this> {
-    this.#server.listen(port, "127.0.0.1");
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** On a free port, before Pebble is told of it: so nobody else can take it in between. */
+  async listen(): Promise<this> {
+    this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
     return this;
   }

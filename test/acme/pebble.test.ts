@@ -12,8 +12,8 @@ const MAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12
 function withPebble(options: PebbleOptions): { pebble: Pebble; board: HttpBoard; roots: string } {
   const parts = {} as { pebble: Pebble; board: HttpBoard; roots: string };
   before(async () => {
-    parts.pebble = await startPebble(options);
-    parts.board = await new HttpBoard().listen(parts.pebble.httpPort);
+    parts.board = await new HttpBoard().listen();
+    parts.pebble = await startPebble({ ...options, httpPort: parts.board.port });
     parts.roots = await readFile(parts.pebble.trustedRootsPath, "utf8");
   });
   after(async () => {
@@ -23,7 +23,7 @@ function withPebble(options: PebbleOptions): { pebble: Pebble; board: HttpBoard;
   return parts;
 }
 
-describe("against Pebble that refuses 30 % of the nonces and reuses nothing", () => {
+void describe("against Pebble that refuses 30 % of the nonces and reuses nothing", () => {
   const parts = withPebble({ nonceReject: 30, authzReuse: 0, blocked: ["blocked.example.net"] });
   const issuer = (accounts = new MemoryAccounts()) =>
     issuerWith({
@@ -33,7 +33,7 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
       accounts,
     });
 
-  it("issues a certificate for two names, with real http-01 validation of each", async () => {
+  void it("issues a certificate for two names, with real http-01 validation of each", async () => {
     const names = ["two.example.org", "www.two.example.org"];
     const published = parts.board.published;
     const { chain, key } = await issuer().issue({ names, replaces: null, signal: never });
@@ -46,12 +46,12 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
     assert.equal(parts.board.shown.size, 0, "tokens are withdrawn");
   });
 
-  it("certifies an IP address", async () => {
+  void it("certifies an IP address", async () => {
     const { chain } = await issuer().issue({ names: ["127.0.0.1"], replaces: null, signal: never });
     assert.equal(new X509Certificate(chain).subjectAltName, "IP Address:127.0.0.1");
   });
 
-  it("makes one account for several orders at once, and a new key for each certificate", async () => {
+  void it("makes one account for several orders at once, and a new key for each certificate", async () => {
     const accounts = new MemoryAccounts();
     const shared = issuer(accounts);
     const [one, two] = await Promise.all([
@@ -64,7 +64,7 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
     assert.equal(new Set(accounts.saved.map((account) => account.url)).size, 2, "kept after a restart");
   });
 
-  it("finds the same account again when its URL was lost after the key was kept", async () => {
+  void it("finds the same account again when its URL was lost after the key was kept", async () => {
     const accounts = new MemoryAccounts();
     await issuer(accounts).issue({ names: ["crash.example.org"], replaces: null, signal: never });
     const kept = accounts.saved.at(-1);
@@ -74,7 +74,7 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
     assert.equal(accounts.saved.at(-1)?.url, kept.url);
   });
 
-  it("says what to do when the challenge cannot be fetched, and leaves nothing on the board", async () => {
+  void it("says what to do when the challenge cannot be fetched, and leaves nothing on the board", async () => {
     const board = new HttpBoard();
     board.publish = async () => {};
     const failing = issuerWith({ directory: parts.pebble.directoryUrl, trustedRoots: parts.roots, board });
@@ -90,14 +90,14 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
     );
   });
 
-  it("reports a name that the CA refuses, with its problem type", async () => {
+  void it("reports a name that the CA refuses, with its problem type", async () => {
     await assert.rejects(
       issuer().issue({ names: ["blocked.example.net"], replaces: null, signal: never }),
       (error: unknown) => error instanceof AcmeProblem && error.code === "acme.rejectedIdentifier",
     );
   });
 
-  it("refuses a wildcard that http-01 cannot prove, and says what would", async () => {
+  void it("refuses a wildcard that http-01 cannot prove, and says what would", async () => {
     await assert.rejects(
       issuer().issue({ names: ["*.example.org"], replaces: null, signal: never }),
       (error: unknown) =>
@@ -108,7 +108,7 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
     );
   });
 
-  it("stops when aborted while the board is being filled, and withdraws the token", async () => {
+  void it("stops when aborted while the board is being filled, and withdraws the token", async () => {
     const ending = new AbortController();
     const withdrawn: string[] = [];
     const board = {
@@ -123,7 +123,7 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
     assert.equal(withdrawn.length, 1);
   });
 
-  it("names the fix when the CA's own certificate is not trusted", async () => {
+  void it("names the fix when the CA's own certificate is not trusted", async () => {
     const distrusting = issuerWith({ directory: parts.pebble.directoryUrl });
     await assert.rejects(
       distrusting.issue({ names: ["a.example.org"], replaces: null, signal: never }),
@@ -132,7 +132,7 @@ describe("against Pebble that refuses 30 % of the nonces and reuses nothing", ()
   });
 });
 
-describe("against Pebble that reuses all authorizations and asks for external account binding", () => {
+void describe("against Pebble that reuses all authorizations and asks for external account binding", () => {
   const parts = withPebble({ authzReuse: 100, externalAccounts: { "kid-1": MAC_KEY } });
   const options = () => ({
     directory: parts.pebble.directoryUrl,
@@ -140,7 +140,7 @@ describe("against Pebble that reuses all authorizations and asks for external ac
     board: parts.board,
   });
 
-  it("answers no challenge for a name that is authorized already", async () => {
+  void it("answers no challenge for a name that is authorized already", async () => {
     const eab = { keyId: "kid-1", hmacKey: MAC_KEY };
     const issuer = issuerWith({ ...options(), eab, email: "operator@example.org" });
     await issuer.issue({ names: ["reuse.example.org"], replaces: null, signal: never });
@@ -149,7 +149,7 @@ describe("against Pebble that reuses all authorizations and asks for external ac
     assert.equal(parts.board.published, published);
   });
 
-  it("says that the CA wants external account binding", async () => {
+  void it("says that the CA wants external account binding", async () => {
     await assert.rejects(
       issuerWith(options()).issue({ names: ["eab.example.org"], replaces: null, signal: never }),
       (error: unknown) => error instanceof PaddockError && error.code === "acme.external-account-required",
@@ -157,12 +157,12 @@ describe("against Pebble that reuses all authorizations and asks for external ac
   });
 });
 
-describe("against Pebble that lost its state", () => {
-  it("registers the kept key again", async () => {
+void describe("against Pebble that lost its state", () => {
+  void it("registers the kept key again", async () => {
     const accounts = new MemoryAccounts();
-    const first = await startPebble({ nonceReject: 0 });
+    const board = await new HttpBoard().listen();
+    const first = await startPebble({ nonceReject: 0, httpPort: board.port });
     let second: Pebble | null = null;
-    const board = await new HttpBoard().listen(first.httpPort);
     try {
       const trustedRoots = await readFile(first.trustedRootsPath, "utf8");
       const issuer = issuerWith({ directory: first.directoryUrl, trustedRoots, board, accounts });

@@ -42,8 +42,8 @@ function gate(): { behave: FakeIssuer["behave"]; open: () => void; reached: Prom
 const go = (manager: CertificateManager, clock: HeldClock, delay: number): Promise<void> =>
   clock.advance(delay, () => manager.settled());
 
-describe("the first certificate", () => {
-  it("is preceded by a temporary one of the embedded CA, and then served", async () => {
+void describe("the first certificate", () => {
+  void it("is preceded by a temporary one of the embedded CA, and then served", async () => {
     await using on = await setup(new HeldClock());
     const order = gate();
     on.issuer.behave = order.behave;
@@ -71,7 +71,7 @@ describe("the first certificate", () => {
     assert.deepEqual(states, ["waiting", "issuing", "valid"], "each change of state is one line");
   });
 
-  it("is found in a kept storage: a restart orders nothing and serves it at once", async () => {
+  void it("is found in a kept storage: a restart orders nothing and serves it at once", async () => {
     await using on = await setup(new HeldClock());
     const first = await on.open();
     await first.configure([want(["example.org"], on.issuer)]);
@@ -85,7 +85,7 @@ describe("the first certificate", () => {
     assert.equal(second.status()[0]?.state, "valid");
   });
 
-  it("is ordered anew when the stored one is damaged", async () => {
+  void it("is ordered anew when the stored one is damaged", async () => {
     await using on = await setup(new HeldClock());
     const first = await on.open();
     await first.configure([want(["example.org"], on.issuer)]);
@@ -102,7 +102,7 @@ describe("the first certificate", () => {
     assert.match(on.log.text(), /is damaged .* was moved to/);
   });
 
-  it("comes from the next issuer when the first one fails", async () => {
+  void it("comes from the next issuer when the first one fails", async () => {
     await using on = await setup(new HeldClock());
     on.issuer.behave = down;
     const manager = await on.open();
@@ -115,7 +115,7 @@ describe("the first certificate", () => {
     );
   });
 
-  it("is refused when it is for other names, and nothing is replaced", async () => {
+  void it("is refused when it is for other names, and nothing is replaced", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     on.issuer.certifies = ["wrong.example.org"];
@@ -127,8 +127,8 @@ describe("the first certificate", () => {
   });
 });
 
-describe("a renewal", () => {
-  it("is made in time, names what it replaces, and swaps the certificate", async () => {
+void describe("a renewal", () => {
+  void it("is made in time, names what it replaces, and swaps the certificate", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["example.org"], on.issuer)]);
@@ -143,7 +143,7 @@ describe("a renewal", () => {
     assert.notEqual(on.served.at(-1)?.[0]?.fingerprint, before?.fingerprint);
   });
 
-  it("that fails keeps the old certificate served, and is retried after 1, 10, 100 minutes, then daily", async () => {
+  void it("that fails keeps the old certificate served, and is retried after 1, 10, 100 minutes, then daily", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["example.org"], on.issuer)]);
@@ -175,7 +175,7 @@ describe("a renewal", () => {
     assert.equal(manager.status()[0]?.lastError, null);
   });
 
-  it("waits as long as the CA asks, but no more than a day", async () => {
+  void it("waits as long as the CA asks, but no more than a day", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     on.issuer.behave = async () => {
@@ -186,7 +186,7 @@ describe("a renewal", () => {
     assert.equal((manager.status()[0]?.nextAttempt ?? 0) - on.clock.now(), 3 * HOUR);
   });
 
-  it("that fails until the end of the certificate is followed by a temporary one", async () => {
+  void it("that fails until the end of the certificate is followed by a temporary one", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["example.org"], on.issuer)]);
@@ -202,7 +202,7 @@ describe("a renewal", () => {
     assert.ok(new X509Certificate(on.served.at(-1)?.[0]?.chain ?? "").validToDate.getTime() > on.clock.now());
   });
 
-  it("follows the CA's window, chosen once and kept over a restart", async () => {
+  void it("follows the CA's window, chosen once and kept over a restart", async () => {
     await using on = await setup(new HeldClock());
     const start = on.clock.now() + 2 * DAY;
     on.issuer.window = async () => ({
@@ -225,7 +225,7 @@ describe("a renewal", () => {
     assert.equal(on.issuer.requests.length, 2);
   });
 
-  it("is not made in a loop when the CA's window is always in the past", async () => {
+  void it("is not made in a loop when the CA's window is always in the past", async () => {
     await using on = await setup(new HeldClock());
     on.issuer.window = async () => ({ start: 0, end: 1, explanationUrl: null, retryAfter: null });
     const manager = await on.open();
@@ -234,7 +234,7 @@ describe("a renewal", () => {
     assert.ok(on.issuer.requests.length <= 4, `${on.issuer.requests.length} orders in two days`);
   });
 
-  it("happens by its schedule when there is no renewal information to be had", async () => {
+  void it("happens by its schedule when there is no renewal information to be had", async () => {
     await using on = await setup(new HeldClock());
     on.issuer.window = down as unknown as FakeIssuer["window"];
     const manager = await on.open();
@@ -243,7 +243,7 @@ describe("a renewal", () => {
     assert.equal(on.issuer.requests.length, 2);
   });
 
-  it("can be asked for, and tells its failure", async () => {
+  void it("can be asked for, and tells its failure", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["example.org"], on.issuer)]);
@@ -256,8 +256,8 @@ describe("a renewal", () => {
   });
 });
 
-describe("orders", () => {
-  it("for the same names are never made at once, whoever asks", async () => {
+void describe("orders", () => {
+  void it("for the same names are never made at once, whoever asks", async () => {
     await using on = await setup(new HeldClock());
     const order = gate();
     on.issuer.behave = order.behave;
@@ -282,7 +282,7 @@ describe("orders", () => {
     assert.equal(on.issuer.mostRunning, 1);
   });
 
-  it("of a job that a reload replaces end before the next one begins", async () => {
+  void it("of a job that a reload replaces end before the next one begins", async () => {
     await using on = await setup(new HeldClock());
     const order = gate();
     on.issuer.behave = order.behave;
@@ -298,7 +298,7 @@ describe("orders", () => {
     assert.deepEqual([manager.status()[0]?.state, manager.status()[0]?.issuer], ["valid", "second"]);
   });
 
-  it("under way are aborted by close, and not counted as failures", async () => {
+  void it("under way are aborted by close, and not counted as failures", async () => {
     await using on = await setup(new HeldClock());
     const order = gate();
     on.issuer.behave = order.behave;
@@ -313,7 +313,7 @@ describe("orders", () => {
     assert.equal(on.clock.next, Infinity, "no timer is left");
   });
 
-  it("of many sites are made a few at a time", async () => {
+  void it("of many sites are made a few at a time", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     const wanted = Array.from({ length: 10 }, (_, index) => want([`site${index}.example.org`], on.issuer));
@@ -326,8 +326,8 @@ describe("orders", () => {
   });
 });
 
-describe("names that no public CA certifies", () => {
-  it("get their certificate of the embedded CA before configure resolves, apart from the others", async () => {
+void describe("names that no public CA certifies", () => {
+  void it("get their certificate of the embedded CA before configure resolves, apart from the others", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["example.org", "localhost", "127.0.0.1"], on.issuer)]);
@@ -342,7 +342,7 @@ describe("names that no public CA certifies", () => {
     assert.ok(on.issuer.requests.every(({ names }) => names.join() === "example.org"));
   });
 
-  it("and sites that choose it, and lists without a public CA, too", async () => {
+  void it("and sites that choose it, and lists without a public CA, too", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([
@@ -357,8 +357,8 @@ describe("names that no public CA certifies", () => {
   });
 });
 
-describe("a reload", () => {
-  it("that adds a name keeps the certificate on the others until the new one is there", async () => {
+void describe("a reload", () => {
+  void it("that adds a name keeps the certificate on the others until the new one is there", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["example.org"], on.issuer)]);
@@ -377,7 +377,7 @@ describe("a reload", () => {
     assert.equal(served[0]?.fingerprint, before?.fingerprint);
   });
 
-  it("that drops a site stops its renewals, and leaves the others as they are", async () => {
+  void it("that drops a site stops its renewals, and leaves the others as they are", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["a.example.org"], on.issuer), want(["b.example.org"], on.issuer)]);
@@ -392,7 +392,7 @@ describe("a reload", () => {
     );
   });
 
-  it("tries again to reach the workers when they did not take the certificates", async () => {
+  void it("tries again to reach the workers when they did not take the certificates", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     const push = on.served.push.bind(on.served);
@@ -408,7 +408,7 @@ describe("a reload", () => {
   });
 });
 
-describe("certificates of the operator's own", () => {
+void describe("certificates of the operator's own", () => {
   async function files(on: { storage: string }, manager: CertificateManager, names: string[]) {
     const made = await manager.local.issue({ names, replaces: null, signal: new AbortController().signal });
     const paths = { cert: join(on.storage, "own.pem"), key: join(on.storage, "own-key.pem") };
@@ -417,7 +417,7 @@ describe("certificates of the operator's own", () => {
     return { made, choice: { kind: "files", ...paths } as const, issuers: [] };
   }
 
-  it("are served as they are, and read again at a reload", async () => {
+  void it("are served as they are, and read again at a reload", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     const { made, ...site } = await files(on, manager, ["example.org", "*.example.org"]);
@@ -432,7 +432,7 @@ describe("certificates of the operator's own", () => {
     assert.deepEqual([manager.status()[0]?.state, manager.served().length], ["failing", 1]);
   });
 
-  it("that do not fit are refused with the fix, and change nothing", async () => {
+  void it("that do not fit are refused with the fix, and change nothing", async () => {
     await using on = await setup(new HeldClock());
     const manager = await on.open();
     await manager.configure([want(["other.example.org"], on.issuer)]);

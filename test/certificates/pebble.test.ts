@@ -10,11 +10,11 @@ import { HttpBoard } from "../acme/fixtures.ts";
 import { startPebble } from "../parts/pebble.ts";
 import { listeningLogger, temporaryFolder } from "./fixtures.ts";
 
-describe("the manager with Pebble", () => {
-  it("issues, restarts without an order, renews, and keeps the old one when Pebble is gone", async () => {
+void describe("the manager with Pebble", () => {
+  void it("issues, restarts without an order, renews, and keeps the old one when Pebble is gone", async () => {
     await using folder = await temporaryFolder();
-    const pebble = await startPebble({ nonceReject: 30, authzReuse: 100 });
-    await using board = await new HttpBoard().listen(pebble.httpPort);
+    await using board = await new HttpBoard().listen();
+    const pebble = await startPebble({ httpPort: board.port, nonceReject: 30, authzReuse: 100 });
     const { log, text } = listeningLogger();
     const sets: (readonly ServedCertificate[])[] = [];
     let waiting = Promise.withResolvers<void>();

@@ -12,7 +12,7 @@ import { DAY, HOUR, MINUTE } from "./fixtures.ts";
 
 const lasting = (days: number) => ({ notBefore: 0, notAfter: days * DAY });
 
-describe("the renewal without renewal information", () => {
+void describe("the renewal without renewal information", () => {
   for (const [days, random, expected] of [
     [90, 0, 60],
     [90, 1, 55.5],
@@ -22,24 +22,24 @@ describe("the renewal without renewal information", () => {
     [6, 0, 3],
     [6, 1, 2.7],
   ] as const) {
-    it(`of a certificate of ${days} days, with ${random} as chance, is after ${expected.toFixed(2)} days`, () => {
+    void it(`of a certificate of ${days} days, with ${random} as chance, is after ${expected.toFixed(2)} days`, () => {
       assert.equal(renewalTime(lasting(days), random), Math.round(expected * DAY));
     });
   }
 });
 
-describe("the renewal with renewal information", () => {
-  it("is a moment of the window", () => {
+void describe("the renewal with renewal information", () => {
+  void it("is a moment of the window", () => {
     const window = { start: 10 * DAY, end: 20 * DAY };
     assert.equal(timeInWindow(window, lasting(90), 0), 10 * DAY);
     assert.equal(timeInWindow(window, lasting(90), 0.25), 12.5 * DAY);
   });
 
-  it("is never in the last tenth of the lifetime", () => {
+  void it("is never in the last tenth of the lifetime", () => {
     assert.equal(timeInWindow({ start: 200 * DAY, end: 300 * DAY }, lasting(90), 0.5), 81 * DAY);
   });
 
-  it("is not asked for more than once a minute, nor less than once a day", () => {
+  void it("is not asked for more than once a minute, nor less than once a day", () => {
     assert.deepEqual([null, 0, 30 * 1000, 2 * HOUR, 30 * DAY].map(renewalInfoDelay), [
       6 * HOUR,
       MINUTE,
@@ -49,28 +49,28 @@ describe("the renewal with renewal information", () => {
     ]);
   });
 
-  it("cannot make a loop", () => {
+  void it("cannot make a loop", () => {
     assert.equal(shortestInterval(lasting(90)), DAY);
     assert.equal(shortestInterval(lasting(1)), DAY / 10);
   });
 });
 
-describe("after failures", () => {
-  it("the attempts are 1, 10 and 100 minutes later, then daily", () => {
+void describe("after failures", () => {
+  void it("the attempts are 1, 10 and 100 minutes later, then daily", () => {
     const delays = [1, 2, 3, 4, 5, 50].map((failures) => retryDelay(failures, null, 0) / MINUTE);
     assert.deepEqual(delays, [1, 10, 100, 1440, 1440, 1440]);
   });
 
-  it("chance adds a twentieth at most", () => assert.equal(retryDelay(1, null, 1), 1.05 * MINUTE));
+  void it("chance adds a twentieth at most", () => assert.equal(retryDelay(1, null, 1), 1.05 * MINUTE));
 
-  it("the CA's Retry-After is kept, up to a day", () => {
+  void it("the CA's Retry-After is kept, up to a day", () => {
     assert.equal(retryDelay(1, 3 * HOUR, 0), 3 * HOUR);
     assert.equal(retryDelay(1, 7 * DAY, 0), DAY);
     assert.equal(retryDelay(4, MINUTE, 0), DAY);
   });
 });
 
-describe("names that no public CA certifies", () => {
+void describe("names that no public CA certifies", () => {
   for (const name of [
     ..."localhost app.localhost *.localhost app.test *.test db.internal printer.local router.home.arpa intranet".split(
       " ",
@@ -79,7 +79,7 @@ describe("names that no public CA certifies", () => {
       " ",
     ),
   ]) {
-    it(`${name} is one`, () => assert.equal(isLocalName(name), true));
+    void it(`${name} is one`, () => assert.equal(isLocalName(name), true));
   }
   for (const name of [
     ..."example.org www.example.org *.example.org test.example.org localhost.example.org mytest.org notlocal.com".split(
@@ -87,6 +87,6 @@ describe("names that no public CA certifies", () => {
     ),
     ..."8.8.8.8 172.32.0.1 100.128.0.1 2001:4860:4860::8888".split(" "),
   ]) {
-    it(`${name} is none`, () => assert.equal(isLocalName(name), false));
+    void it(`${name} is none`, () => assert.equal(isLocalName(name), false));
   }
 });

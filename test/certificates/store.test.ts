@@ -55,8 +55,8 @@ async function filesBelow(folder: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
-describe("the certificate store", () => {
-  it("gives back what was saved, for the same names in any order", async () => {
+void describe("the certificate store", () => {
+  void it("gives back what was saved, for the same names in any order", async () => {
     await using on = await parts();
     const saved = await on.make(["example.org", "www.example.org"]);
     await on.store.save({ ...saved, renewal: { start: 1, end: 3, at: 2 } });
@@ -67,7 +67,7 @@ describe("the certificate store", () => {
     assert.deepEqual(await on.store.list(), [loaded]);
   });
 
-  it("lets only the owner in: folders 0700, files 0600, the public root 0644", async () => {
+  void it("lets only the owner in: folders 0700, files 0600, the public root 0644", async () => {
     await using on = await parts();
     await on.store.save(await on.make(["*.example.org"]));
     const accounts = new AccountStore({ storage: on.storage, issuer: "https://ca/dir", damaged: on.damaged });
@@ -81,7 +81,7 @@ describe("the certificate store", () => {
     }
   });
 
-  it("ignores and removes what a killed process left half-written", async () => {
+  void it("ignores and removes what a killed process left half-written", async () => {
     await using on = await parts();
     const saved = await on.make(["example.org"]);
     await on.store.save(saved);
@@ -93,7 +93,7 @@ describe("the certificate store", () => {
     assert.equal((await filesBelow(folder)).includes(left), false);
   });
 
-  it("keeps the old file whole when a process is killed while it writes, again and again", async () => {
+  void it("keeps the old file whole when a process is killed while it writes, again and again", async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, "file");
     const script = `
@@ -118,14 +118,14 @@ describe("the certificate store", () => {
     assert.deepEqual((await listFolder(folder.path)).length, 1);
   });
 
-  it("sets a damaged entry aside, says so, and never shows a key in the log", async () => {
+  void it("sets a damaged entry aside, says so, and never shows a key in the log", async () => {
     await using on = await parts();
     const good = await on.make(["example.org"]);
     const other = await on.make(["other.example.org"]);
     const document = { version: 1, ...good, names: ["example.org"] };
     const damages = {
       "cut off": JSON.stringify(document).slice(0, -40),
-      "not JSON": `${good.key}`,
+      "not JSON": good.key,
       "key of another": JSON.stringify({ ...document, key: other.key }),
       "not PEM": JSON.stringify({ ...document, chain: "hello" }),
       "other names": JSON.stringify({ ...document, names: ["elsewhere.example.org"] }),
@@ -148,7 +148,7 @@ describe("the certificate store", () => {
     assert.equal(on.log.text().includes(secret.slice(0, 20)), false);
   });
 
-  it("says what to do when the storage cannot be written", async () => {
+  void it("says what to do when the storage cannot be written", async () => {
     await using on = await parts();
     await writeFile(join(on.storage, "certificates"), "in the way");
     await assert.rejects(
@@ -163,8 +163,8 @@ describe("the certificate store", () => {
   });
 });
 
-describe("names as file names", () => {
-  it("are readable where they can be, and never leave their folder", () => {
+void describe("names as file names", () => {
+  void it("are readable where they can be, and never leave their folder", () => {
     assert.equal(fileNameFor("letsencrypt"), "letsencrypt");
     for (const name of [
       "../../etc/passwd",
@@ -182,8 +182,8 @@ describe("names as file names", () => {
   });
 });
 
-describe("the account store", () => {
-  it("keeps an account, and sets a damaged one aside", async () => {
+void describe("the account store", () => {
+  void it("keeps an account, and sets a damaged one aside", async () => {
     await using on = await parts();
     const store = new AccountStore({ storage: on.storage, issuer: "letsencrypt", damaged: on.damaged });
     assert.equal(await store.load(), null);
@@ -199,8 +199,8 @@ describe("the account store", () => {
   });
 });
 
-describe("the embedded CA", () => {
-  it("makes chains that OpenSSL verifies for DNS names and IP addresses, and keeps its root", async () => {
+void describe("the embedded CA", () => {
+  void it("makes chains that OpenSSL verifies for DNS names and IP addresses, and keeps its root", async () => {
     await using on = await parts();
     const { chain } = await on.ca.issue(["localhost", "*.app.test", "127.0.0.1", "::1"]);
     const [leaf, intermediate] = chain.split(/(?<=-----END CERTIFICATE-----\n)/) as [string, string];
@@ -231,7 +231,7 @@ describe("the embedded CA", () => {
     assert.equal(await readFile(on.ca.rootCertificatePath, "utf8"), on.ca.rootCertificatePem);
   });
 
-  it("makes a new intermediate before the end of the old one, under the same root", async () => {
+  void it("makes a new intermediate before the end of the old one, under the same root", async () => {
     await using on = await parts();
     const intermediateOf = async () =>
       new X509Certificate(
@@ -246,7 +246,7 @@ describe("the embedded CA", () => {
     assert.ok(second.verify(new X509Certificate(on.ca.rootCertificatePem).publicKey));
   });
 
-  it("starts anew with a log line when its root is damaged", async () => {
+  void it("starts anew with a log line when its root is damaged", async () => {
     await using on = await parts();
     await writeFile(join(on.storage, "ca", "root.json"), "{}");
     const again = await EmbeddedCa.open({ storage: on.storage, clock: on.clock, damaged: on.damaged });
