@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import {
   cpSync,
@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 /**
  * `npm run demo`: a Django project under Gunicorn on a Unix socket, Paddock in front of it with a certificate of
@@ -32,6 +33,8 @@ const END = 8_000;
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "paddock-demo-")));
 const children: ChildProcess[] = [];
+/** Ends the preparation that runs when the end comes. */
+const preparing = new AbortController();
 let ending: Promise<void> | null = null;
 
 /** An app that is running, and the folders that Paddock serves in its place. */
@@ -68,6 +71,7 @@ function end(): Promise<void> {
 
 /** The gate first, so that it finishes what is in flight while the app is still there. */
 async function endAll(): Promise<void> {
+  preparing.abort();
   for (const child of children.toReversed()) await endOne(child);
   rmSync(folder, { recursive: true, force: true });
   process.exit();
@@ -88,10 +92,18 @@ async function endOne(child: ChildProcess): Promise<void> {
   }
 }
 
-function missing(): string | null {
+async function python(
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
+  const { stdout } = await promisify(execFile)(PYTHON, args, { ...options, signal: preparing.signal });
+  return stdout;
+}
+
+async function missing(): Promise<string | null> {
   if (!existsSync(join(DJANGO, "manage.py"))) return "examples/django is not here";
   try {
-    execFileSync(PYTHON, ["-c", "import django, gunicorn"], { stdio: "ignore" });
+    await python(["-c", "import django, gunicorn"]);
     return null;
   } catch {
     return "Django or Gunicorn is not installed (sudo apt-get install gunicorn python3-django)";
@@ -99,7 +111,7 @@ function missing(): string | null {
 }
 
 /** Django as its own settings describe it, run from a copy, so that the database and static files end with the demo. */
-function startDjango(socket: string): App {
+async function startDjango(socket: string): Promise<App> {
   const project = join(folder, "project");
   cpSync(DJANGO, project, { recursive: true });
   const settings = /DJANGO_SETTINGS_MODULE["'],\s*["']([\w.]+)["']/.exec(
@@ -112,17 +124,16 @@ function startDjango(socket: string): App {
     DJANGO_SETTINGS_MODULE: settings,
     DJANGO_SUPERUSER_PASSWORD: "demo",
   };
-  const python = (...args: string[]): string =>
-    execFileSync(PYTHON, args, { cwd: project, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const run = (...args: string[]): Promise<string> => python(args, { cwd: project, env });
   const [url, root, media, mediaRoot, application] = JSON.parse(
-    python(
+    await run(
       "-c",
       "import json; from django.conf import settings as s; print(json.dumps([s.STATIC_URL, str(s.STATIC_ROOT or ''), s.MEDIA_URL, str(s.MEDIA_ROOT or ''), s.WSGI_APPLICATION]))",
     ),
   ) as [string, string, string, string, string | null];
-  python("manage.py", "migrate", "--verbosity", "0");
-  if (root !== "") python("manage.py", "collectstatic", "--noinput", "--verbosity", "0");
-  python("manage.py", "createsuperuser", "--noinput", "--username", "demo", "--email", "demo@localhost");
+  await run("manage.py", "migrate", "--verbosity", "0");
+  if (root !== "") await run("manage.py", "collectstatic", "--noinput", "--verbosity", "0");
+  await run("manage.py", "createsuperuser", "--noinput", "--username", "demo", "--email", "demo@localhost");
   const served: Record<string, string> = {};
   for (const [prefix, path] of [
     [url, root],
@@ -193,8 +204,8 @@ async function demo(): Promise<void> {
   const socket = join(folder, "app.sock");
   const storage = join(folder, "paddock");
   const root = join(storage, "ca/root.pem");
-  const reason = missing();
-  const app = reason === null ? startDjango(socket) : startFallback(socket, reason);
+  const reason = await missing();
+  const app = reason === null ? await startDjango(socket) : startFallback(socket, reason);
   const [http, https, admin] = [await freePort(8080), await freePort(8443), await freePort(9145)];
   const configuration = {
     storage,
@@ -238,5 +249,5 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 try {
   await demo();
 } catch (error) {
-  await fail(error instanceof Error ? error.message : String(error));
+  if (ending === null) await fail(error instanceof Error ? error.message : String(error));
 }
