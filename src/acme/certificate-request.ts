@@ -1,7 +1,7 @@
 import { generateKeyPair, type KeyObject } from "node:crypto";
 import { isIP } from "node:net";
 import { promisify } from "node:util";
-import { x509 } from "./x509.ts";
+import { x509 } from "../tls/x509.ts";
 
 const P256 = { name: "ECDSA", namedCurve: "P-256" } as const;
 

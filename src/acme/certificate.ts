@@ -3,7 +3,7 @@ import { isIP, SocketAddress } from "node:net";
 import { PaddockError } from "../errors.ts";
 import type { Account } from "./account.ts";
 import type { Session } from "./session.ts";
-import { x509 } from "./x509.ts";
+import { x509 } from "../tls/x509.ts";
 
 /** RFC 8555 §9.1. */
 const PEM_CHAIN = "application/pem-certificate-chain";

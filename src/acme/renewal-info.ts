@@ -5,7 +5,7 @@ import { problemOf } from "./problem.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import { unexpected } from "./session.ts";
 import type { Transport } from "./transport.ts";
-import { x509 } from "./x509.ts";
+import { x509 } from "../tls/x509.ts";
 
 /** The CA's wish when to renew (RFC 9773 §4.2). Times are milliseconds since the epoch. */
 export interface RenewalInfo {

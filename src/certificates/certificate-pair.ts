@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { isIP, SocketAddress } from "node:net";
 import { PaddockError } from "../errors.ts";
-import { x509 } from "./x509.ts";
+import { x509 } from "../tls/x509.ts";
 
 /** A chain and its key, looked through once. Times are milliseconds since the epoch. */
 export interface CertificatePair {

@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import { readPair } from "./certificate-pair.ts";
 import type { DamagedFiles } from "./damaged.ts";
 import { listFolder, makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
-import { x509 } from "./x509.ts";
+import { x509 } from "../tls/x509.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

@@ -27,7 +27,7 @@ export function parseFieldLines(lines: readonly string[], from: number, status: 
 }
 
 /** RFC 9110 section 5.5: optional whitespace around a value is not part of it. Only space and tab count. */
-function trimWhitespace(line: string, from: number): string {
+export function trimWhitespace(line: string, from = 0): string {
   let start = from;
   let end = line.length;
   while (start < end && isBlank(line.charCodeAt(start))) start++;
@@ -52,7 +52,7 @@ export function listHas(fields: readonly string[], name: string, word: string): 
   for (let index = 0; index < fields.length; index += 2) {
     if (fields[index] !== name) continue;
     for (const item of (fields[index + 1] as string).split(",")) {
-      if (item.trim().toLowerCase() === word) return true;
+      if (trimWhitespace(item).toLowerCase() === word) return true;
     }
   }
   return false;

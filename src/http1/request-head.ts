@@ -1,4 +1,4 @@
-import { parseFieldLines, type Fields } from "./fields.ts";
+import { parseFieldLines, trimWhitespace, type Fields } from "./fields.ts";
 import { CONTENT_LENGTH, HOST, TOKEN } from "./grammar.ts";
 import { MessageError } from "./problem.ts";
 
@@ -66,7 +66,8 @@ export function parseRequestHead(text: string): RequestHead {
   if (codings > 0) checkTransferCoding(codings, coding, lengths, minorVersion);
   if (expectation !== "" && expectation !== "100-continue")
     throw new MessageError(417, "an unknown expectation");
-  const tokens = connectionTokens === "" ? [] : connectionTokens.split(",").map((token) => token.trim());
+  const tokens =
+    connectionTokens === "" ? [] : connectionTokens.split(",").map((token) => trimWhitespace(token));
   return {
     method,
     target: originForm(method, written, host),
@@ -97,7 +98,7 @@ function checkTransferCoding(count: number, coding: string, lengths: number, min
   if (minorVersion === 0) throw new MessageError(400, "Transfer-Encoding in HTTP/1.0");
   if (count > 1) throw new MessageError(400, "more than one Transfer-Encoding");
   if (coding === "chunked") return;
-  const codings = coding.split(",").map((item) => item.trim());
+  const codings = coding.split(",").map((item) => trimWhitespace(item));
   const chunkedLast = codings.at(-1) === "chunked" && codings.indexOf("chunked") === codings.length - 1;
   if (chunkedLast && codings.every((item) => TOKEN.test(item))) {
     throw new MessageError(501, "a transfer coding other than chunked");

@@ -4,9 +4,6 @@ import { prettyStream } from "./pretty.ts";
 
 export type { Logger } from "pino";
 
-/** A logger that drops everything: for tests and for parts used without a daemon. */
-export const silentLogger: Logger = pino({ level: "silent" });
-
 /**
  * The daemon's logger on standard output. In a worker lines are gathered up to a page, so that a request does not
  * cost a system call; no write is longer than what a pipe takes in one piece, since several processes share it.

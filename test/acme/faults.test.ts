@@ -6,7 +6,7 @@ import { certificateRequest, generateCertificateKey } from "../../src/acme/certi
 import { AcmeProblem } from "../../src/acme/problem.ts";
 import { certificateId } from "../../src/acme/renewal-info.ts";
 import { parseRetryAfter } from "../../src/acme/retry-after.ts";
-import { x509 } from "../../src/acme/x509.ts";
+import { x509 } from "../../src/tls/x509.ts";
 import { PaddockError } from "../../src/errors.ts";
 import { FakeAuthority, issuerWith, never } from "./fixtures.ts";
 
