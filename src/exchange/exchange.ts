@@ -42,8 +42,11 @@ export interface Exchange {
   respond(status: number, fields: readonly string[], body: Buffer | null): void;
   /** Begins a response whose body follows by write; `length` in bytes or -1 where unknown. */
   begin(status: number, fields: readonly string[], length: number): void;
-  /** False means: stop until onDrain. The bytes are copied or owned by the Exchange from here on. */
-  write(chunk: Buffer): boolean;
+  /**
+   * False means: stop until onDrain. The bytes are the Exchange's from here on, unless `transient` says that they
+   * are valid during the call only; then it copies what it cannot send at once.
+   */
+  write(chunk: Buffer, transient?: boolean): boolean;
   finish(): void;
   /** Breaks the response off so that the client can tell that it is not whole. */
   abort(): void;

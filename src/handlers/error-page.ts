@@ -1,4 +1,5 @@
 import type { Exchange } from "../exchange/exchange.ts";
+import { httpDate } from "../exchange/http-date.ts";
 import { reasonPhrase } from "../exchange/reason.ts";
 import { fieldValue } from "../http1/fields.ts";
 
@@ -25,7 +26,7 @@ export function respondWithError(exchange: Exchange, status: number, extra: read
       "cache-control",
       "no-store",
       "date",
-      new Date().toUTCString(),
+      httpDate(),
       ...extra,
     ],
     Buffer.from(body),

@@ -1,4 +1,5 @@
 import type { Exchange } from "../exchange/exchange.ts";
+import { httpDate } from "../exchange/http-date.ts";
 
 /** To the same host, path and query on https; `port` is named only where the Host named one. */
 export function redirectToHttps(exchange: Exchange, name: string, port: number): void {
@@ -22,6 +23,6 @@ function pathOf(exchange: Exchange): string {
 /** 301 for GET and HEAD; 308 for the others, which keeps their method and body (RFC 9110 section 15.4.9). */
 function redirect(exchange: Exchange, location: string): void {
   const status = exchange.method === "GET" || exchange.method === "HEAD" ? 301 : 308;
-  const fields = ["server", "paddock", "location", location, "date", new Date().toUTCString()];
+  const fields = ["server", "paddock", "location", location, "date", httpDate()];
   exchange.respond(status, fields, null);
 }

@@ -114,7 +114,7 @@ class Proxying implements ResponseSink {
   }
 
   data(data: Buffer): boolean {
-    return this.#exchange.write(Buffer.from(data));
+    return this.#exchange.write(data, true);
   }
 
   end(): void {

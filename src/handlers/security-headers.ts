@@ -1,5 +1,6 @@
 import type { SiteConfiguration } from "../config/configuration.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { httpDate } from "../exchange/http-date.ts";
 
 /** Set where the app did not; what Django's own SecurityMiddleware sends, so that there is never a second copy. */
 const DEFAULTS: readonly (readonly [string, string])[] = [
@@ -22,27 +23,42 @@ export function securityHeaders(site: SiteConfiguration): (fields: string[], exc
       set.set(key, value);
     }
   }
-  const names = [...set.keys()];
   const hsts = site.hsts === null ? null : hstsValue(site.hsts);
+  if (hsts !== null) set.set("strict-transport-security", hsts);
+  // One bit per field that may have to be added: a response costs a map look-up per field and no allocation.
+  const additions = [...set.entries()].map(([name, value], index) => ({
+    name,
+    value,
+    bit: 1 << (index + 2),
+  }));
+  const bits = new Map<string, number>([
+    ["date", DATE],
+    ["x-request-id", REQUEST_ID],
+    ...additions.map(({ name, bit }) => [name, bit] as const),
+  ]);
   return (fields, exchange) => {
-    const present = new Set<string>();
+    let present = 0;
     for (let index = 0; index < fields.length; index += 2) {
       const name = fields[index] as string;
-      if (removed.has(name)) {
+      if (removed.size > 0 && removed.has(name)) {
         fields.splice(index, 2);
         index -= 2;
       } else {
-        present.add(name);
+        present |= bits.get(name) ?? 0;
       }
     }
-    for (const name of names) if (!present.has(name)) fields.push(name, set.get(name) as string);
-    if (hsts !== null && exchange.secure && !present.has("strict-transport-security")) {
-      fields.push("strict-transport-security", hsts);
+    for (const { name, value, bit } of additions) {
+      if ((present & bit) !== 0) continue;
+      if (name === "strict-transport-security" && !exchange.secure) continue;
+      fields.push(name, value);
     }
-    if (!present.has("date")) fields.push("date", new Date().toUTCString());
-    if (!present.has("x-request-id")) fields.push("x-request-id", exchange.id);
+    if ((present & DATE) === 0) fields.push("date", httpDate());
+    if ((present & REQUEST_ID) === 0) fields.push("x-request-id", exchange.id);
   };
 }
+
+const DATE = 1;
+const REQUEST_ID = 2;
 
 /** RFC 6797 section 6.1; max-age in seconds. */
 function hstsValue(hsts: NonNullable<SiteConfiguration["hsts"]>): string {

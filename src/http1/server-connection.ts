@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { httpDate } from "../exchange/http-date.ts";
 import { reasonPhrase } from "../exchange/reason.ts";
 import { HeadScanner } from "./head-scanner.ts";
 import { MessageError } from "./problem.ts";
@@ -222,7 +223,7 @@ export class ServerConnection implements Expiring {
     const text = `${status} ${reasonPhrase(status)}\n`;
     this.socket.write(
       `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nserver: paddock\r\ncontent-type: text/plain\r\n` +
-        `content-length: ${text.length}\r\ndate: ${new Date().toUTCString()}\r\nconnection: close\r\n\r\n${text}`,
+        `content-length: ${text.length}\r\ndate: ${httpDate()}\r\nconnection: close\r\n\r\n${text}`,
       "latin1",
     );
     this.#lingerAndClose(true);

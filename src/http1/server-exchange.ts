@@ -121,7 +121,7 @@ export class ServerExchange implements Exchange {
     this.#headText = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${serializeFields(fields)}${framing}${connection}\r\n`;
   }
 
-  write(chunk: Buffer): boolean {
+  write(chunk: Buffer, transient = false): boolean {
     if (this.#settled || chunk.length === 0) return true;
     switch (this.#framing) {
       case "none":
@@ -141,7 +141,7 @@ export class ServerExchange implements Exchange {
         break;
     }
     this.bytesSent += chunk.length;
-    const flowing = this.#send(chunk, this.#framing === "chunked" ? CRLF : null);
+    const flowing = this.#send(chunk, this.#framing === "chunked" ? CRLF : null, transient);
     if (!flowing) this.#connection.watchWrite();
     return flowing;
   }
@@ -185,14 +185,14 @@ export class ServerExchange implements Exchange {
     settled?.(completed);
   }
 
-  #send(chunk: Buffer | null, tail: Buffer | null): boolean {
+  #send(chunk: Buffer | null, tail: Buffer | null, transient = false): boolean {
     const socket = this.#connection.socket;
     const head = this.#headText;
     this.#headText = "";
     if (chunk === null) return socket.write(head, "latin1");
     const size = head.length + chunk.length + (tail === null ? 0 : tail.length);
     if (size <= ONE_WRITE) {
-      if (head === "" && tail === null) return socket.write(chunk);
+      if (head === "" && tail === null) return socket.write(transient ? Buffer.from(chunk) : chunk);
       const joined = Buffer.allocUnsafe(size);
       joined.write(head, 0, "latin1");
       chunk.copy(joined, head.length);
@@ -200,7 +200,7 @@ export class ServerExchange implements Exchange {
       return socket.write(joined);
     }
     if (head !== "") socket.write(head, "latin1");
-    const flowing = socket.write(chunk);
+    const flowing = socket.write(transient ? Buffer.from(chunk) : chunk);
     return tail === null ? flowing : socket.write(tail);
   }
 }

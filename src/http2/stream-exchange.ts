@@ -107,8 +107,9 @@ export class StreamExchange implements Exchange {
     else this.#stream.respond(headers);
   }
 
-  write(chunk: Buffer): boolean {
-    if (this.#settled || this.#remaining === 0 || chunk.length === 0) return true;
+  write(bytes: Buffer, transient = false): boolean {
+    if (this.#settled || this.#remaining === 0 || bytes.length === 0) return true;
+    const chunk = transient ? Buffer.from(bytes) : bytes;
     if (this.#remaining > 0) {
       if (chunk.length > this.#remaining) {
         this.failure = "more bytes than Content-Length said";

@@ -212,8 +212,9 @@ export class UpstreamConnection implements Expiring {
     this.used = true;
     this.#flowing = true;
     this.deadline = Infinity;
-    sink?.end();
+    // Given back first: the end of this response may begin the next request, which can then have it.
     this.#idle(this);
+    sink?.end();
   }
 
   #ended(): void {
