@@ -1,0 +1,173 @@
+/**
+ * The benchmark: every proxy in turn, never two at once, against the same app in one run.
+ * usage: main.ts [--json FILE] [--only ROW] [--seconds N]
+ * `--only` takes the beginning of a row's name.
+ */
+import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { once } from "node:events";
+import { cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { startGunicorn } from "../test/parts/gunicorn.ts";
+import { freePorts } from "../test/parts/pebble.ts";
+import { killAll, run, stop } from "./processes.ts";
+import { PROXIES, type Proxy } from "./proxies.ts";
+import { ROWS, type App, type Row } from "./rows.ts";
+import { table, type Result } from "./table.ts";
+import { BODY_BYTES, startUpstream } from "./upstream.ts";
+
+const { values } = parseArgs({
+  options: {
+    json: { type: "string" },
+    only: { type: "string", default: "" },
+    seconds: { type: "string", default: "4" },
+  },
+});
+const seconds = Number(values.seconds);
+if (!Number.isInteger(seconds) || seconds < 1) throw new Error("--seconds wants a whole number from 1");
+const rows = ROWS.filter(({ name }) => name.startsWith(values.only));
+if (rows.length === 0)
+  throw new Error(`--only wants the beginning of: ${ROWS.map((row) => row.name).join("; ")}`);
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    killAll();
+    process.exit(1);
+  });
+}
+
+const folder = await mkdtemp(join(tmpdir(), "paddock-bench-"));
+const cert = `${folder}/cert.pem`;
+const key = `${folder}/key.pem`;
+const statics = `${folder}/static`;
+const results: Result[] = [];
+try {
+  await prepare();
+  for (const app of ["2 KB", "sync", "gthread"] as const) {
+    const wanted = rows.filter((row) => row.app === app);
+    if (wanted.length > 0) await against(app, wanted);
+  }
+} finally {
+  killAll();
+  await rm(folder, { recursive: true, force: true });
+}
+results.sort((a, b) => rowIndex(a.row) - rowIndex(b.row));
+const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} processors, Linux ${release()}`;
+const versions = Object.fromEntries(PROXIES.map((proxy) => [proxy.name, proxy.version()]));
+console.log(`${machine}; ${seconds} s a row; in parentheses the ratio to nginx\n`);
+console.log(table(results, (PROXIES[0] as Proxy).name));
+if (values.json !== undefined) {
+  const date = new Date().toISOString();
+  await writeFile(values.json, `${JSON.stringify({ date, machine, seconds, versions, results }, null, 2)}\n`);
+}
+if (results.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
+
+function rowIndex(name: string): number {
+  return rows.findIndex((row) => row.name === name);
+}
+
+/** The certificate and the static files that all proxies share. */
+async function prepare(): Promise<void> {
+  await mkdir(statics);
+  await writeFile(`${statics}/small.css`, "x".repeat(BODY_BYTES));
+  await writeFile(`${statics}/large.bin`, Buffer.alloc(10 * 1024 * 1024, "paddock"));
+  const names = "subjectAltName=DNS:localhost,DNS:app.test";
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+  const files = ["-keyout", key, "-out", cert];
+  await run(
+    "openssl",
+    ["req", "-x509", ...curve, "-nodes", "-days", "30", "-subj", "/CN=localhost", "-addext", names, ...files],
+    20,
+  );
+}
+
+async function against(app: App, wanted: readonly Row[]): Promise<void> {
+  const home = `${folder}/${app.replace(" ", "")}`;
+  await mkdir(home);
+  const socket = `${home}/app.sock`;
+  const end = await startApp(app, home, socket);
+  try {
+    for (const proxy of PROXIES)
+      await measure(proxy, socket, `${home}/${proxy.name.replace(" ", "-")}`, wanted);
+  } finally {
+    await end();
+  }
+}
+
+async function startApp(app: App, home: string, socket: string): Promise<() => Promise<void>> {
+  if (app !== "2 KB") {
+    const gunicorn = await startGunicorn({ folder: home, socket, workerClass: app });
+    return () => gunicorn.stop();
+  }
+  const upstream = startUpstream(home, socket);
+  for (let tries = 0; !existsSync(socket); tries++) {
+    if (tries > 200) throw new Error("the upstream app did not start");
+    await sleep(25);
+  }
+  return () => stop(upstream);
+}
+
+async function measure(proxy: Proxy, upstream: string, home: string, wanted: readonly Row[]): Promise<void> {
+  const [port] = (await freePorts(1)) as [number];
+  await mkdir(home);
+  const child = proxy.start({ home, port, upstream, cert, key, statics });
+  const target = { pid: child.pid as number, port, home };
+  try {
+    await serving(child, port, home);
+    for (const row of wanted.filter(({ suits }) => suits(proxy))) {
+      console.error(`${proxy.name}: ${row.name}`);
+      const about = { row: row.name, proxy: proxy.name };
+      try {
+        await check(row, port);
+        results.push({ ...about, measure: await row.measure(target, seconds) });
+      } catch (error) {
+        results.push({ ...about, failure: (error as Error).message });
+      }
+    }
+  } finally {
+    await stop(child);
+  }
+}
+
+async function serving(child: ChildProcess, port: number, home: string): Promise<void> {
+  for (const end = Date.now() + 15_000; ; await sleep(50)) {
+    try {
+      await ask(port, "/", "localhost");
+      return;
+    } catch (error) {
+      if (child.exitCode === null && Date.now() < end) continue;
+      const log = await readFile(`${home}/out.log`, "utf8").catch(() =>
+        readFile(`${home}/access.log`, "utf8"),
+      );
+      throw new Error(`a proxy did not start:\n${log.slice(-2000)}`, { cause: error });
+    }
+  }
+}
+
+async function check(row: Row, port: number): Promise<void> {
+  const { status, length } = await ask(port, row.path, row.host ?? "localhost");
+  if (status !== 200) throw new Error(`${row.path} answered ${status}`);
+  if (row.bytes !== undefined && row.bytes !== length) throw new Error(`${row.path} brought ${length} bytes`);
+}
+
+async function ask(port: number, path: string, host: string): Promise<{ status: number; length: number }> {
+  const asked = request({
+    host: "127.0.0.1",
+    port,
+    path,
+    servername: "localhost",
+    headers: { host },
+    agent: false,
+    rejectUnauthorized: false,
+  });
+  asked.setTimeout(10_000, () => asked.destroy(new Error("no answer in 10 s")));
+  asked.end();
+  const [response] = (await once(asked, "response")) as [import("node:http").IncomingMessage];
+  let length = 0;
+  for await (const part of response) length += (part as Buffer).length;
+  return { status: response.statusCode as number, length };
+}

@@ -1,0 +1,33 @@
+/**
+ * The app behind the proxies: nginx that returns 2 KB from memory, on a Unix socket, with keep-alive.
+ *
+ * It is not a Node server because the app must never be the slowest part; its CPU time is not counted.
+ */
+import type { ChildProcess } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { nginxArguments, nginxCommon } from "./nginx.ts";
+import { startServer } from "./processes.ts";
+
+export const BODY_BYTES = 2048;
+
+export function startUpstream(folder: string, socket: string): ChildProcess {
+  const home = `${folder}/upstream`;
+  mkdirSync(home);
+  writeFileSync(
+    `${home}/nginx.conf`,
+    `${nginxCommon(home)}
+http {
+  access_log off;
+  keepalive_requests 100000000;
+  client_body_temp_path ${home}; proxy_temp_path ${home}; fastcgi_temp_path ${home};
+  uwsgi_temp_path ${home}; scgi_temp_path ${home};
+  server {
+    listen unix:${socket};
+    default_type text/html;
+    location / { return 200 "${"x".repeat(BODY_BYTES)}"; }
+  }
+}
+`,
+  );
+  return startServer("nginx", nginxArguments(home), { log: `${home}/out.log`, cwd: home });
+}
