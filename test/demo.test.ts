@@ -28,7 +28,7 @@ function processesOf(folder: string): number[] {
 }
 
 void test("the demo serves, proves itself with its curl line, and leaves nothing behind", {
-  timeout: 90_000,
+  timeout: 180_000,
 }, async (t) => {
   const demo = spawn(process.execPath, [DEMO], { env: ENVIRONMENT, stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(demo, "exit");
