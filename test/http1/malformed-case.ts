@@ -43,7 +43,7 @@ export const CONTROLS: readonly string[] = [...Array(32).keys(), 127].map((code)
 );
 
 /** RFC 9110 section 5.6.2: what no token holds. */
-export const DELIMITERS: readonly string[] = [...'"(),/;<=>?@[\\]{}'];
+export const DELIMITERS: readonly string[] = Array.from('"(),/;<=>?@[\\]{}');
 
 export function hex(char: string): string {
   return `0x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;

@@ -6,18 +6,22 @@ const fieldOf = (size: number): string => `X-Long: ${"v".repeat(size)}`;
 
 /** Request lines and field lines. */
 export const LINES: readonly MalformedCase[] = [
-  ...heads("control character in the method", 400, [
-    ...CONTROLS.map((char) => [hex(char), request(`GE${char}T / HTTP/1.1`)] as const),
-  ]),
+  ...heads(
+    "control character in the method",
+    400,
+    CONTROLS.map((char) => [hex(char), request(`GE${char}T / HTTP/1.1`)] as const),
+  ),
   ...heads("method that is not a token", 400, [
     ...DELIMITERS.map((char) => [`with ${char}`, request(`GE${char}T / HTTP/1.1`)] as const),
     ...HIGH.map((char) => [`with ${hex(char)}`, request(`GE${char}T / HTTP/1.1`)] as const),
     ["with a colon", request("GE:T / HTTP/1.1")],
     ["empty", request(" / HTTP/1.1")],
   ]),
-  ...heads("control character in the target", 400, [
-    ...CONTROLS.map((char) => [hex(char), request(`GET /a${char}b HTTP/1.1`)] as const),
-  ]),
+  ...heads(
+    "control character in the target",
+    400,
+    CONTROLS.map((char) => [hex(char), request(`GET /a${char}b HTTP/1.1`)] as const),
+  ),
   ...heads("byte in the target that no URI holds", 400, [
     ...HIGH.map((char) => [hex(char), request(`GET /a${char}b HTTP/1.1`)] as const),
     ["UTF-8 of é", request("GET /caf\xc3\xa9 HTTP/1.1")],
@@ -117,9 +121,11 @@ export const LINES: readonly MalformedCase[] = [
     ["two empty lines first", `\r\n\r\n${get()}`],
     ["three empty lines first", `\r\n\r\n\r\n${get()}`],
   ]),
-  ...heads("control character in a field name", 400, [
-    ...CONTROLS.map((char) => [hex(char), get(`X-A${char}B: 1`)] as const),
-  ]),
+  ...heads(
+    "control character in a field name",
+    400,
+    CONTROLS.map((char) => [hex(char), get(`X-A${char}B: 1`)] as const),
+  ),
   ...heads("field name that is not a token", 400, [
     ...DELIMITERS.map((char) => [`with ${char}`, get(`X-A${char}B: 1`)] as const),
     ...HIGH.map((char) => [`with ${hex(char)}`, get(`X-A${char}B: 1`)] as const),

@@ -11,7 +11,7 @@ const seenFrom = new Map<number, Seen[]>();
 const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
   const seen: Seen[] = [];
   seenFrom.set(socket.remotePort ?? 0, seen);
-  new ServerConnection(socket, quietOptions(recordInto(seen)));
+  assert.ok(new ServerConnection(socket, quietOptions(recordInto(seen))).persistent);
 });
 let port = 0;
 
