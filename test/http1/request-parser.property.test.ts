@@ -101,7 +101,7 @@ function feed(parts: readonly Buffer[]): Outcome {
   assert.ok(new ServerConnection(socket, options).persistent);
   for (const part of parts) socket.emit("data", Buffer.from(part));
   socket.destroy();
-  return { seen, refused, output: output.replace(/\r\ndate: [^\r]*/, "") };
+  return { seen, refused, output: output.replace(/\r\ndate: [^\r]*/g, "") };
 }
 
 function cut(whole: Buffer, points: readonly number[]): Buffer[] {
