@@ -1,5 +1,6 @@
 import { readDocument, type SourceEntry, type SourceNode } from "./document.ts";
-import { FORMATS, type Shape } from "./formats.ts";
+import type { Shape } from "./format.ts";
+import { FORMATS } from "./formats.ts";
 import { editDistance } from "./nearest.ts";
 import type { Place, ProblemList } from "./problem.ts";
 import { isNested, ROOT, SHORTCUTS, SITE_SECTION, type Key, type Nested, type Section } from "./schema.ts";

@@ -2,7 +2,8 @@ import type { IssuerConfiguration } from "./configuration.ts";
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { variable } from "./environment.ts";
 import { checkFile } from "./files.ts";
-import { FORMATS, FormatError, KNOWN_DIRECTORIES } from "./formats.ts";
+import { FormatError } from "./format.ts";
+import { FORMATS, KNOWN_DIRECTORIES } from "./formats.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
 
 /** The issuers in their order: PADDOCK_ISSUER alone, or those of the file, or Let's Encrypt. */

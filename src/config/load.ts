@@ -6,11 +6,13 @@ import { assemble } from "./assemble.ts";
 import type { Configuration } from "./configuration.ts";
 import { readDocument, type SourceNode } from "./document.ts";
 import { checkVariableNames, siteFromEnvironment, withEnvironment } from "./environment.ts";
-import { FORMATS, FormatError, show, type Format } from "./formats.ts";
-import { didYouMean } from "./nearest.ts";
+import { FormatError, show, type Format } from "./format.ts";
+import { FORMATS } from "./formats.ts";
+import { nearest } from "./nearest.ts";
 import { ProblemList, type Place } from "./problem.ts";
 import { isNested, ROOT, SITE_SECTION, type Key, type Nested, type Section } from "./schema.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
+import { unknownKey } from "./unknown-key.ts";
 
 export interface LoadOptions {
   /** Path of the file, relative to `workingDirectory`; undefined looks at the default places. */
@@ -182,7 +184,7 @@ function validate(
   for (const [name, key] of Object.entries(keys)) {
     const node = section.entries.get(name)?.node;
     if (node === undefined) {
-      if (key.required && whole.kind === "mapping")
+      if (key.required && whole.kind === "mapping" && !isMisspelt(name, section, keys))
         problems.add(section.place, `${at(name)} is missing; give it`);
       continue;
     }
@@ -235,6 +237,13 @@ function describe(node: SourceNode): string {
   return node.kind === "scalar" ? show(node.value) : `a ${node.kind}`;
 }
 
+/** Whether an unknown key was meant to be this one: its own message says so. */
+function isMisspelt(name: string, section: SectionValues, keys: Readonly<Record<string, Key>>): boolean {
+  return [...section.entries.keys()].some(
+    (key) => !Object.hasOwn(keys, key) && nearest(key, Object.keys(keys)) === name,
+  );
+}
+
 function notAMapping(title: string, node: SourceNode): string {
   return `${title} must be a mapping of keys to values, not ${describe(node)}`;
 }
@@ -243,23 +252,4 @@ function isAlwaysThere(entry: Nested): boolean {
   return (
     entry.nested === "one" && Object.values(entry.section).every((key) => isNested(key) || !key.required)
   );
-}
-
-function unknownKey(key: string, section: Section): string {
-  const shown = show(key);
-  const hint = didYouMean(key, Object.keys(section));
-  if (hint !== "") return `unknown key ${shown}${hint}`;
-  const elsewhere = sectionsWith(key, ROOT, "");
-  return `unknown key ${shown}${elsewhere.length === 0 ? "" : `; it belongs under ${elsewhere.join(" or ")}`}`;
-}
-
-function sectionsWith(key: string, section: Section, title: string): string[] {
-  return Object.entries(section).flatMap(([name, entry]) => {
-    if (!isNested(entry)) return [];
-    const inner = `${title}${name}${entry.nested === "list" ? "[]" : entry.nested === "named" ? ".NAME" : ""}`;
-    return [
-      ...(Object.hasOwn(entry.section, key) ? [inner] : []),
-      ...sectionsWith(key, entry.section, `${inner}.`),
-    ];
-  });
 }

@@ -33,7 +33,7 @@ export function parseSiteName(written: string): Parsed<string> {
     !ascii.split(".").every((l) => LABEL.test(l))
   )
     return { problem: `"${written}" is no host name` };
-  if (wildcard && !ascii.includes(".") && !isLocalName(ascii))
+  if (wildcard && !ascii.includes(".") && !isBelowLocalSuffix(ascii))
     return { problem: `"${written}" would match a whole top-level domain` };
   return { value: wildcard ? `*.${ascii}` : ascii };
 }
@@ -45,11 +45,10 @@ function parseAddress(address: string): Parsed<string> {
   return { value: new URL(`http://[${address}]/`).hostname.slice(1, -1) };
 }
 
-/**
- * Whether no public CA can certify the name, so that the embedded CA does: localhost and everything below it,
- * `.test` (RFC 6761), `.internal` (ICANN's private-use domain), and loopback addresses.
- */
-export function isLocalName(name: string): boolean {
-  if (name.startsWith("127.") && isIP(name) === 4) return true;
-  return name === "::1" || /(^|\.)(localhost|test|internal)$/.test(name);
+/** Endings that no public CA certifies: RFC 6761, RFC 6762, RFC 8375, and ICANN's domain for private use. */
+const LOCAL_SUFFIXES = ["localhost", "test", "local", "internal", "home.arpa"];
+
+/** Whether a name is one of the local endings, or below one, so that the embedded CA certifies it. */
+export function isBelowLocalSuffix(name: string): boolean {
+  return LOCAL_SUFFIXES.some((suffix) => name === suffix || name.endsWith(`.${suffix}`));
 }

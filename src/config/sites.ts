@@ -9,8 +9,9 @@ import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { checkFile, checkFolder } from "./files.ts";
 import { nearest } from "./nearest.ts";
 import type { Place } from "./problem.ts";
+import { SITE_SECTION } from "./schema.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
-import { isLocalName, parseSiteName } from "./site-name.ts";
+import { isBelowLocalSuffix, parseSiteName } from "./site-name.ts";
 import { siteUpstream, type NamedUpstreams } from "./upstreams.ts";
 
 /** What the checks across sites know of the names so far: which site has a name, and where it says so. */
@@ -58,7 +59,10 @@ function assembleSite(
   const { problems } = context;
   const upstream = siteUpstream(section, upstreams, context);
   const mappings = assembleStatic(section, context);
-  if (section.entries.size > 0 && !section.entries.has("upstream") && !section.entries.has("static"))
+  const keys = [...section.entries.keys()];
+  // Among unknown keys one may have been meant to be it; its own message comes first.
+  const allKnown = keys.every((key) => Object.hasOwn(SITE_SECTION, key));
+  if (keys.length > 0 && allKnown && !keys.includes("upstream") && !keys.includes("static"))
     problems.add(section.place, "the site has neither upstream nor static; there is nothing to serve");
   const certificate = assembleCertificate(section, context);
   const names = assembleNames(section, known, context);
@@ -136,7 +140,7 @@ function checkIssuable(
   for (const [index, name] of (section.values["names"] as readonly unknown[]).entries()) {
     const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
     if (parsed === undefined || "problem" in parsed) continue;
-    if (!parsed.value.startsWith("*.") || isLocalName(parsed.value)) continue;
+    if (!parsed.value.startsWith("*.") || isBelowLocalSuffix(parsed.value)) continue;
     // RFC 8555 leaves wildcards to the CA; every public CA asks for dns-01 (CA/B baseline 3.2.2.4).
     context.problems.add(
       placeOf(section, ["names", String(index)]),

@@ -25,6 +25,8 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [`${SITE}«nothing-like-it: 1`, 'unknown key "nothing-like-it"'],
   [`${SITE}«requestHead: 5s`, 'unknown key "requestHead"; it belongs under timeouts'],
   [site("«upstrem: unix:/x"), 'unknown key "upstrem"; did you mean "upstream"?'],
+  ["sites: [{ names: [a.example], «upstrem: unix:/x }]", 'unknown key "upstrem"; did you mean "upstream"?'],
+  ["sites: [{ «name: [a.example], upstream: unix:/x }]", 'unknown key "name"; did you mean "names"?'],
   [site("«responseTimeout: 5s"), 'unknown key "responseTimeout"; it belongs under upstreams.NAME'],
   [site("hsts: { «maxage: 1y }"), 'unknown key "maxage"; did you mean "maxAge"?'],
   [issuer("{ acme: google, «trustedRoot: x }"), 'unknown key "trustedRoot"; did you mean "trustedRoots"?'],
