@@ -5,7 +5,7 @@ import { askDaemon } from "./control-client.ts";
 import { certificateLines } from "./status.ts";
 import { readArguments, UsageError } from "./usage.ts";
 
-const usage = "certs list [--json]";
+const usage = "certs list [--config FILE] [--json]";
 
 export const certsCommand: Command = {
   usage,

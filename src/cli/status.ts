@@ -4,7 +4,7 @@ import { commandConfiguration, CONFIG_OPTION } from "./configuration.ts";
 import { askDaemon } from "./control-client.ts";
 import { readArguments } from "./usage.ts";
 
-const usage = "status [--json]";
+const usage = "status [--config FILE] [--json]";
 
 export const statusCommand: Command = {
   usage,

@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import type { Socket } from "node:net";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,9 @@ import type { ConnectionHandover, WorkerOrder, WorkerReport } from "../worker-pr
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const PROGRAM = resolve(HERE, "..");
+const PROGRAM = realpathSync(resolve(HERE, ".."));
+/** With what a symbolic link makes of it: the permission model looks at the true path. */
+const MODULES = resolve(PROGRAM, "../node_modules");
 const ENTRY = [resolve(PROGRAM, "worker/main.ts"), resolve(PROGRAM, "worker/main.js")].find((path) =>
   existsSync(path),
 ) as string;
@@ -34,7 +36,8 @@ export class WorkerProcess {
     this.readable = readable;
     const folders = [
       PROGRAM,
-      resolve(PROGRAM, "../node_modules"),
+      MODULES,
+      ...(existsSync(MODULES) ? [realpathSync(MODULES)] : []),
       resolve(PROGRAM, "../package.json"),
       ...readable,
     ];

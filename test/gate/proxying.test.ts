@@ -92,12 +92,16 @@ sites:
   test("serves static files by curl over HTTP/1.1 and HTTP/2", async () => {
     for (const protocol of ["--http1.1", "--http2"]) {
       const { stdout } = await run("curl", [
-        ...["-s", "-i", "--max-time", "10", protocol, "--cacert", paddock.rootPath],
-        ...[
-          "--resolve",
-          `app.test:${paddock.httpsPort}:127.0.0.1`,
-          `https://app.test:${paddock.httpsPort}/static/site.css`,
-        ],
+        "-s",
+        "-i",
+        "--max-time",
+        "10",
+        protocol,
+        "--cacert",
+        paddock.rootPath,
+        "--resolve",
+        `app.test:${paddock.httpsPort}:127.0.0.1`,
+        `https://app.test:${paddock.httpsPort}/static/site.css`,
       ]);
       assert.match(stdout, protocol === "--http2" ? /^HTTP\/2 200/ : /^HTTP\/1.1 200/);
       assert.match(stdout, /content-type: text\/css/);
