@@ -128,6 +128,12 @@ async function measure(proxy: Proxy, upstream: string, home: string, wanted: rea
         results.push({ ...about, failure: (error as Error).message });
       }
     }
+  } catch (error) {
+    // A proxy that does not start costs its own rows, not the run.
+    const failure = (error as Error).message;
+    for (const row of wanted.filter(({ suits }) => suits(proxy))) {
+      results.push({ row: row.name, proxy: proxy.name, failure });
+    }
   } finally {
     await stop(child);
   }

@@ -11,8 +11,6 @@ import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 /** USER_HZ, which Linux fixes at 100 for every program that reads /proc. */
 const TICKS_PER_SECOND = 100;
 
-const living = new Set<ChildProcess>();
-
 /** Starts a server with its standard output (for some the access log) and errors in files. */
 export function startServer(
   command: string,
@@ -26,9 +24,7 @@ export function startServer(
     stdio: ["ignore", out, out],
   });
   closeSync(out);
-  living.add(child);
-  child.once("exit", () => living.delete(child));
-  child.once("error", () => living.delete(child));
+  child.once("error", () => undefined); // Told by the port that never answers.
   return child;
 }
 
@@ -47,7 +43,7 @@ export async function stop(child: ChildProcess, grace = 5000): Promise<void> {
 
 /** For an interrupted run: nothing that this process started outlives it. */
 export function killAll(): void {
-  for (const child of living) for (const pid of processTree(child.pid as number)) kill(pid);
+  for (const pid of processTree(process.pid).slice(1)) kill(pid);
 }
 
 function kill(pid: number): void {
@@ -61,7 +57,6 @@ function kill(pid: number): void {
 /** Runs a tool to its end, within `seconds`; returns its standard output. */
 export async function run(command: string, args: readonly string[], seconds: number): Promise<string> {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-  living.add(child);
   let out = "";
   let errors = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
@@ -73,7 +68,6 @@ export async function run(command: string, args: readonly string[], seconds: num
     return out;
   } finally {
     clearTimeout(timer);
-    living.delete(child);
   }
 }
 
