@@ -20,7 +20,7 @@ export type WorkerOrder =
       readonly challenges: readonly (readonly [string, string])[];
     }
   | { readonly id: number; readonly type: "counts" }
-  | { readonly id: number; readonly type: "drain"; readonly timeout: number };
+  | { readonly id: number; readonly type: "drain"; readonly timeout: number; readonly idle: number };
 
 /** Comes with a socket. */
 export interface ConnectionHandover {

@@ -67,10 +67,15 @@ export class ServerConnection implements Expiring {
     });
   }
 
-  /** Answers what is in flight with `Connection: close` and leaves; an idle connection is closed at once. */
-  drain(): void {
+  /**
+   * Answers what is in flight, or comes within `idle` milliseconds, with `Connection: close` and leaves. To close
+   * an idle connection at once would meet requests that are on their way, and those clients would see a reset.
+   */
+  drain(idle: number): void {
     this.#draining = true;
-    if (this.#exchange === null && this.#pending === null) this.socket.end();
+    if (this.#exchange !== null || this.#pending !== null) return;
+    if (idle === 0) this.socket.end();
+    else this.deadline = Math.min(this.deadline, Date.now() + idle);
   }
 
   get persistent(): boolean {

@@ -27,7 +27,10 @@ const SETTINGS = {
 };
 
 /** Serves HTTP/2 (RFC 9113) on a socket whose handshake agreed on it; each stream becomes an Exchange. */
-export function serveHttp2(socket: TLSSocket, options: ServerSessionOptions): { drain: () => void } {
+export function serveHttp2(
+  socket: TLSSocket,
+  options: ServerSessionOptions,
+): { drain: (idle: number) => void } {
   const session = performServerHandshake(socket, {
     settings: SETTINGS,
     maxSessionMemory: 10,

@@ -100,6 +100,13 @@ function metricsOf(counts: WorkerCounts): unknown[] {
       table(counts.upstream, ["upstream", "outcome"]),
     ),
     metric(
+      "paddock_upstream_up",
+      "0 where a worker's last request got no answer from the app",
+      "gauge",
+      table(counts.upstreamUp, ["upstream"]),
+      "min",
+    ),
+    metric(
       "paddock_tls_handshakes_total",
       "Completed handshakes",
       "counter",
@@ -109,8 +116,8 @@ function metricsOf(counts: WorkerCounts): unknown[] {
   ];
 }
 
-function metric(name: string, help: string, type: string, values: Value[]): unknown {
-  return { name, help, type, values, aggregator: "sum" };
+function metric(name: string, help: string, type: string, values: Value[], aggregator = "sum"): unknown {
+  return { name, help, type, values, aggregator };
 }
 
 function table(counts: Readonly<Record<string, number>>, names: readonly string[]): Value[] {

@@ -11,6 +11,8 @@ export interface WorkerCounts {
   readonly durations: Record<string, number[]>;
   /** upstream, outcome. */
   readonly upstream: Record<string, number>;
+  /** upstream: 1 where the last request was answered, 0 where the app could not be reached or kept silent. */
+  readonly upstreamUp: Record<string, number>;
   /** version, resumed. */
   readonly handshakes: Record<string, number>;
   /** listener. */
@@ -25,6 +27,7 @@ export class RequestCounts {
   readonly #requests: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #durations: Record<string, number[]> = Object.create(null) as Record<string, number[]>;
   readonly #upstream: Record<string, number> = Object.create(null) as Record<string, number>;
+  readonly #upstreamUp: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #handshakes: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #connections: Record<string, number> = { http: 0, https: 0 };
   #inFlight = 0;
@@ -59,6 +62,7 @@ export class RequestCounts {
 
   upstream(name: string, outcome: string): void {
     count(this.#upstream, `${name}\t${outcome}`);
+    if (outcome !== "client_gone") this.#upstreamUp[name] = outcome === "ok" ? 1 : 0;
   }
 
   handshake(version: string, resumed: boolean): void {
@@ -74,6 +78,7 @@ export class RequestCounts {
       requests: { ...this.#requests },
       durations: Object.fromEntries(Object.entries(this.#durations).map(([key, value]) => [key, [...value]])),
       upstream: { ...this.#upstream },
+      upstreamUp: { ...this.#upstreamUp },
       handshakes: { ...this.#handshakes },
       connections: { ...this.#connections },
       inFlight: this.#inFlight,

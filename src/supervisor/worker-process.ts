@@ -29,6 +29,7 @@ export class WorkerProcess {
     number,
     { done: (counts?: WorkerCounts) => void; failed: (error: Error) => void }
   >();
+  readonly #inTransit = new Map<Socket, ConnectionHandover["listener"]>();
   readonly #started: Promise<void>;
   #nextId = 1;
 
@@ -103,10 +104,24 @@ export class WorkerProcess {
   }
 
   /** Hands a connection over. */
-  give(socket: Socket, listener: ConnectionHandover["listener"], failed: () => void): void {
+  give(socket: Socket, listener: ConnectionHandover["listener"]): void {
+    this.#inTransit.set(socket, listener);
     this.#child.send({ type: "connection", listener } satisfies ConnectionHandover, socket, {}, (error) => {
-      if (error !== null) failed();
+      if (error !== null) return;
+      this.#inTransit.delete(socket);
     });
+  }
+
+  /**
+   * Connections that were to be handed over and were not: Node sends one socket at a time and keeps the others
+   * back, so that those behind the one on its way are still whole when the worker has died.
+   */
+  takeBack(): [Socket, ConnectionHandover["listener"]][] {
+    const back = [...this.#inTransit].filter(
+      ([socket]) => !socket.destroyed && socket.remoteAddress !== undefined,
+    );
+    this.#inTransit.clear();
+    return back;
   }
 
   kill(): void {

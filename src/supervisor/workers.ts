@@ -10,6 +10,8 @@ import { WorkerProcess } from "./worker-process.ts";
 /** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
 const SHORT_LIFE = 10_000;
 const LONGEST_WAIT = 30_000;
+/** A replaced worker keeps idle connections that long for one more request, milliseconds. */
+const IDLE_GRACE = 10_000;
 /** Connections that wait for a worker to start; more are closed, as a full backlog would. */
 const LONGEST_QUEUE = 4096;
 
@@ -52,7 +54,7 @@ export class Workers {
   give(socket: Socket, listener: "http" | "https"): void {
     const worker = this.#serving[this.#turn++ % Math.max(1, this.#serving.length)];
     if (worker !== undefined) {
-      worker.give(socket, listener, () => socket.destroy());
+      worker.give(socket, listener);
     } else if (this.#closing || this.#queue.length >= LONGEST_QUEUE) {
       socket.destroy();
     } else {
@@ -77,7 +79,7 @@ export class Workers {
     const old = [...this.#serving];
     await Promise.all(Array.from({ length: configuration.workers }, () => this.#startOne()));
     this.#serving = this.#serving.filter((worker) => !old.includes(worker));
-    for (const worker of old) this.#retire(worker, configuration.shutdownTimeout);
+    for (const worker of old) this.#retire(worker, configuration.shutdownTimeout, IDLE_GRACE);
     return "replaced";
   }
 
@@ -121,7 +123,7 @@ export class Workers {
     for (const { socket } of this.#queue.splice(0)) socket.destroy();
     const leaving = [...this.#all];
     this.#serving = [];
-    for (const worker of leaving) this.#retire(worker, timeout);
+    for (const worker of leaving) this.#retire(worker, timeout, 0);
     const end = Date.now() + timeout + 1000;
     while (this.#all.size > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
     this.kill();
@@ -154,10 +156,10 @@ export class Workers {
     for (const { socket, listener } of this.#queue.splice(0)) this.give(socket, listener);
   }
 
-  #retire(worker: WorkerProcess, timeout: number): void {
+  #retire(worker: WorkerProcess, timeout: number, idle: number): void {
     worker.state = "draining";
     // Connections that were handed over before this message arrive before it: the channel keeps its order.
-    worker.order({ type: "drain", timeout }).catch(() => undefined);
+    worker.order({ type: "drain", timeout, idle }).catch(() => undefined);
     setTimeout(() => {
       if (this.#all.has(worker)) worker.kill();
     }, timeout + 2000).unref();
@@ -168,6 +170,7 @@ export class Workers {
     if (worker.counts !== null) this.#keepCounts(worker.counts);
     const wasServing = this.#serving.includes(worker);
     this.#serving = this.#serving.filter((other) => other !== worker);
+    for (const [socket, listener] of worker.takeBack()) this.give(socket, listener);
     if (this.#closing || (!wasServing && worker.startedAt + SHORT_LIFE < Date.now())) return;
     if (!wasServing && this.#serving.length >= this.#known.configuration.workers) return;
     this.#wait =
@@ -184,7 +187,7 @@ export class Workers {
 
   /** Its connections and requests in flight are gone with it. */
   #keepCounts(counts: WorkerCounts): void {
-    this.retired.push({ ...counts, connections: {}, inFlight: 0 });
+    this.retired.push({ ...counts, connections: {}, upstreamUp: {}, inFlight: 0 });
   }
 
   async #tellAll(order: (worker: WorkerProcess) => Promise<unknown>): Promise<void> {

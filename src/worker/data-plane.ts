@@ -18,7 +18,7 @@ type Listener = "http" | "https";
 export class DataPlane {
   readonly counts = new RequestCounts();
   readonly #deadlines = new Deadlines();
-  readonly #connections = new Set<{ drain(): void }>();
+  readonly #connections = new Set<{ drain(idle: number): void }>();
   #configuration: Configuration;
   #certificates: readonly TlsCertificate[] = [];
   #ticketKeys: Buffer;
@@ -27,6 +27,7 @@ export class DataPlane {
   #pipeline: Pipeline;
   #log: Logger;
   #draining: (() => void) | null = null;
+  #idle = 0;
 
   constructor(configuration: Configuration, ticketKeys: Buffer) {
     this.#configuration = configuration;
@@ -93,10 +94,11 @@ export class DataPlane {
     );
   }
 
-  /** Finishes what is in flight; calls back when the last connection has closed. */
-  drain(done: () => void): void {
+  /** Finishes what is in flight, leaves idle connections `idle` ms; calls back when the last one has closed. */
+  drain(idle: number, done: () => void): void {
     this.#draining = done;
-    for (const connection of this.#connections) connection.drain();
+    this.#idle = idle;
+    for (const connection of this.#connections) connection.drain(idle);
     if (this.#connections.size === 0) done();
   }
 
@@ -119,12 +121,12 @@ export class DataPlane {
     this.#opened(connection);
   }
 
-  #opened(connection: { drain(): void }): void {
+  #opened(connection: { drain(idle: number): void }): void {
     this.#connections.add(connection);
-    if (this.#draining !== null) connection.drain();
+    if (this.#draining !== null) connection.drain(this.#idle);
   }
 
-  #closed(connection: { drain(): void }): void {
+  #closed(connection: { drain(idle: number): void }): void {
     this.#connections.delete(connection);
     if (this.#draining !== null && this.#connections.size === 0) this.#draining();
   }

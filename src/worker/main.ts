@@ -30,7 +30,7 @@ function obey(order: WorkerOrder): void {
       if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts.snapshot() });
       return;
     case "drain":
-      plane?.drain(() => leave(order.id));
+      plane?.drain(order.idle, () => leave(order.id));
       setTimeout(() => leave(order.id), order.timeout).unref();
       return;
   }

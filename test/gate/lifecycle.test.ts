@@ -89,10 +89,9 @@ sites:
       },
       60,
     );
-    await sleep(500);
+    await paddock.until("a hundred answers", () => load.answered >= 100);
     await load.stop();
     assert.deepEqual(load.failures, []);
-    assert.ok(load.answered > 100);
     assert.equal(closed, false, "the idle connection was kept");
     idle.socket.destroy();
   });
@@ -155,9 +154,9 @@ sites:
       await sleep(100);
     }
     await paddock.until("twenty reloads", () => paddock.output.split("configuration applied").length > 20);
+    await paddock.until("two hundred answers", () => load.answered >= 200);
     await load.stop();
     assert.deepEqual(load.failures, []);
-    assert.ok(load.answered > 200);
     assert.equal(closed, false, "the idle connection was kept");
     idle.socket.destroy();
   });
@@ -172,10 +171,7 @@ sites:
     assert.match(stdout, /replaced/);
     await sleep(500);
     await load.stop();
-    assert.deepEqual(
-      load.failures.filter((failure) => !failure.startsWith("reused")),
-      [],
-    );
+    assert.deepEqual(load.failures, []);
     assert.equal((await paddock.get("/more/a.txt")).body.toString(), "more");
     const pids = (text: string): number[] =>
       (JSON.parse(text) as { workers: { pid: number }[] }).workers.map(({ pid }) => pid);
