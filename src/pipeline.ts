@@ -2,6 +2,7 @@ import type { Configuration, SiteConfiguration } from "./config/configuration.ts
 import type { Deadlines } from "./exchange/deadlines.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
+import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
 import { redirectToCanonical, redirectToHttps } from "./handlers/https-redirect.ts";
 import { proxy } from "./handlers/proxy.ts";
@@ -97,7 +98,12 @@ export class Pipeline {
 
   #add(site: SiteConfiguration, deadlines: Deadlines): void {
     const pool = site.upstream === null ? null : this.#poolFor(site.upstream, deadlines);
-    const finishFields = securityHeaders(site);
+    const setHeaders = securityHeaders(site);
+    const completeCookies = site.cookies === null ? null : cookieAttributes(site.cookies);
+    const finishFields = (fields: string[], exchange: Exchange): void => {
+      completeCookies?.(fields, exchange.secure);
+      setHeaders(fields, exchange);
+    };
     const made: Site = {
       name: site.names[0],
       canonical: site.canonical,

@@ -102,6 +102,11 @@ class FileSending {
   }
 
   begin(status: number, fields: readonly string[]): void {
+    // The client may have gone while the disk was asked; then the exchange is settled and tells nobody any more.
+    if (this.#exchange.onSettled === null) {
+      this.#close();
+      return;
+    }
     this.#exchange.onClose = () => this.#close();
     this.#exchange.onDrain = () => void this.#pump();
     this.#exchange.begin(status, fields, this.#remaining);

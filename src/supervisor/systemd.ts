@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { writeSync } from "node:fs";
 import { PaddockError } from "../errors.ts";
 
 /** The first descriptor that systemd passes; sd_listen_fds(3). */
@@ -17,12 +18,22 @@ export function socketFromSystemd(name: string): number {
 }
 
 /**
- * sd_notify(3), or nothing where no systemd asks for it. By systemd's own program, since Node.js has no datagram
- * Unix sockets; the unit therefore says NotifyAccess=all.
+ * sd_notify(3), or nothing where no systemd asks for it. bin/paddock hands down a socket that is connected to
+ * systemd, so that the notice comes from the main process, the only one that NotifyAccess=main listens to.
+ * Without it (no perl on the machine) systemd's own program is tried, which takes NotifyAccess=all.
  */
 export function notifySystemd(...assignments: string[]): void {
   if (process.env.NOTIFY_SOCKET === undefined) return;
-  execFile("systemd-notify", assignments, () => undefined);
+  const descriptor = process.env.PADDOCK_NOTIFY_FD;
+  if (descriptor === undefined) {
+    execFile("systemd-notify", assignments, () => undefined);
+    return;
+  }
+  try {
+    writeSync(Number(descriptor), assignments.join("\n"));
+  } catch {
+    // systemd restarts itself now and then; a notice that is lost must not end the daemon.
+  }
 }
 
 /** Pets the watchdog at half its interval, as long as the event loop turns. */

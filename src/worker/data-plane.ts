@@ -70,6 +70,10 @@ export class DataPlane {
       this.#serveHttp1(socket, clientAddress, false, "");
       return;
     }
+    // Counted from the first byte on, so that a worker that drains does not leave in the middle of a handshake.
+    const handshake = { drain: () => undefined };
+    this.#connections.add(handshake);
+    socket.on("close", () => this.#closed(handshake));
     acceptTls(
       socket,
       () => this.#table,
@@ -79,6 +83,7 @@ export class DataPlane {
         const serverName = ((secured as { servername?: string | false }).servername || "").toLowerCase();
         if (secured.alpnProtocol !== "h2") {
           this.#serveHttp1(secured, clientAddress, true, serverName);
+          this.#closed(handshake);
           return;
         }
         const session = serveHttp2(secured, {
@@ -90,6 +95,7 @@ export class DataPlane {
           closed: () => this.#closed(session),
         });
         this.#opened(session);
+        this.#closed(handshake);
       },
     );
   }
@@ -127,7 +133,7 @@ export class DataPlane {
   }
 
   #closed(connection: { drain(idle: number): void }): void {
-    this.#connections.delete(connection);
+    if (!this.#connections.delete(connection)) return;
     if (this.#draining !== null && this.#connections.size === 0) this.#draining();
   }
 
