@@ -30,9 +30,9 @@ export function startServer(
 
 /** Ends one child: politely, and after `grace` milliseconds for certain. */
 export async function stop(child: ChildProcess, grace = 5000): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, "exit");
-  const family = processTree(child.pid as number);
+  const family = processTree(child.pid);
   child.kill("SIGTERM");
   const timer = setTimeout(() => {
     for (const pid of family) kill(pid);
