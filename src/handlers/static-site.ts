@@ -93,6 +93,7 @@ class FileSending {
   #position: number;
   #remaining: number;
   #ended = false;
+  #buffer: Buffer | null = null;
 
   constructor(exchange: Exchange, handle: FileHandle, start: number, length: number) {
     this.#exchange = exchange;
@@ -116,8 +117,10 @@ class FileSending {
   async #pump(): Promise<void> {
     try {
       while (this.#remaining > 0) {
-        const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, this.#remaining));
-        const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#position);
+        const buffer = this.#buffer ?? Buffer.allocUnsafeSlow(Math.min(READ_SIZE, this.#remaining));
+        const wanted = Math.min(buffer.length, this.#remaining);
+        this.#buffer = null;
+        const { bytesRead } = await this.#handle.read(buffer, 0, wanted, this.#position);
         if (this.#ended) return;
         if (bytesRead === 0) throw new Error("the file became shorter while it was sent");
         this.#position += bytesRead;
@@ -126,7 +129,11 @@ class FileSending {
         const flowing = this.#exchange.write(
           bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead),
         );
-        if (!last && !flowing) return;
+        if (!last && !flowing) {
+          // Drained means written: then the buffer is free, and a fresh one would cost a page fault per 4 KB.
+          this.#buffer = buffer;
+          return;
+        }
       }
       this.#close();
       this.#exchange.finish();
