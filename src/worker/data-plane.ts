@@ -63,7 +63,6 @@ export class DataPlane {
       socket.destroy();
       return;
     }
-    socket.setNoDelay(true);
     this.counts.connection(listener, 1);
     socket.on("close", () => this.counts.connection(listener, -1));
     if (listener === "http") {

@@ -206,18 +206,6 @@ sites:
     assert.ok(load.failures.length <= 8, `only what was on the killed worker: ${load.failures.join("; ")}`);
   });
 
-  test("workers share connections within a factor of two", async () => {
-    const { workers } = JSON.parse((await paddock.command("status", "--json")).stdout) as {
-      workers: { pid: number }[];
-    };
-    assert.equal(workers.length, 2);
-    const sockets = await Promise.all(Array.from({ length: 60 }, () => handshake(paddock, "app.test", ca)));
-    const counts = workers.map(({ pid }) => readdirSync(`/proc/${pid}/fd`).length);
-    for (const { socket } of sockets) socket.destroy();
-    const [low, high] = [Math.min(...counts), Math.max(...counts)];
-    assert.ok(high <= 2 * low, `descriptors: ${counts.join(" and ")}`);
-  });
-
   test("a worker can read neither keys nor configuration", async () => {
     const { workers } = JSON.parse((await paddock.command("status", "--json")).stdout) as {
       workers: { pid: number }[];
