@@ -39,7 +39,7 @@ export class Supervisor {
   constructor(load: () => Configuration) {
     this.#load = load;
     this.#configuration = load();
-    this.#log = createLogger(this.#configuration.log, "supervisor");
+    this.#log = createLogger(this.#configuration.log);
     this.#workers = new Workers(
       {
         configuration: this.#configuration,

@@ -4,7 +4,7 @@ import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { serveHttp2 } from "../http2/server-session.ts";
-import { createLogger, type Logger } from "../logging/logger.ts";
+import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
 import { RequestCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
 import { acceptTls } from "../tls/accept.ts";
@@ -25,14 +25,14 @@ export class DataPlane {
   #table: CertificateTable;
   #challenges: ReadonlyMap<string, string> = new Map();
   #pipeline: Pipeline;
-  #log: Logger;
+  readonly #logs: WorkerLogger;
   #draining: (() => void) | null = null;
   #idle = 0;
 
   constructor(configuration: Configuration, ticketKeys: Buffer) {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
-    this.#log = createLogger(configuration.log, "worker");
+    this.#logs = createWorkerLogger(configuration.log);
     this.#table = this.#makeTable();
     this.#pipeline = this.#makePipeline();
   }
@@ -40,7 +40,7 @@ export class DataPlane {
   configure(configuration: Configuration, ticketKeys: Buffer): void {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
-    this.#log.level = configuration.log.level;
+    this.#logs.log.level = configuration.log.level;
     this.#table = this.#makeTable();
     const before = this.#pipeline;
     this.#pipeline = this.#makePipeline();
@@ -109,7 +109,7 @@ export class DataPlane {
 
   close(): void {
     this.#pipeline.close();
-    this.#log.flush();
+    this.#logs.flush();
   }
 
   #serveHttp1(socket: Socket, clientAddress: string, secure: boolean, serverName: string): void {
@@ -148,11 +148,11 @@ export class DataPlane {
     const { site, handler, protocol, method } = exchange;
     this.counts.ended(site, handler, protocol, method, status, seconds);
     if (!this.#configuration.log.access) return;
-    const line: Record<string, unknown> = {
+    this.#logs.request({
       site,
       client: exchange.clientAddress,
       method,
-      target: exchange.target.length > 2048 ? `${exchange.target.slice(0, 2048)}…` : exchange.target,
+      target: exchange.target,
       host: exchange.host,
       protocol,
       status,
@@ -160,18 +160,16 @@ export class DataPlane {
       seconds,
       handler,
       id: exchange.id,
-    };
-    if (!completed) line.broken = true;
-    if (exchange.failure !== "") line.cause = exchange.failure;
-    if (status >= 500 || (!completed && status !== 499)) this.#log.error(line, "request");
-    else this.#log.info(line, "request");
+      broken: !completed,
+      cause: exchange.failure,
+    });
   }
 
   #refused(status: number, cause: string, client: string): void {
     this.counts.began();
     this.counts.ended("", "codec", "HTTP", "other", status, 0);
     if (this.#configuration.log.access)
-      this.#log.info({ client, status, cause, handler: "codec" }, "request refused");
+      this.#logs.log.info({ client, status, cause, handler: "codec" }, "request refused");
   }
 
   #makeTable(): CertificateTable {
