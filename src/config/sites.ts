@@ -1,12 +1,15 @@
 import type {
+  BufferingConfiguration,
   CertificateChoice,
   CookieConfiguration,
   IssuerConfiguration,
+  PathConfiguration,
   SiteConfiguration,
   StaticMapping,
 } from "./configuration.ts";
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { checkFile, checkFolder } from "./files.ts";
+import { prefixProblem } from "./formats.ts";
 import { nearest } from "./nearest.ts";
 import type { Place } from "./problem.ts";
 import { SITE_SECTION } from "./schema.ts";
@@ -83,6 +86,8 @@ function assembleSite(
       : null) as CookieConfiguration | null,
     canonical,
     maxBody: values["maxBody"] as number,
+    buffering: buffering(section, undefined),
+    paths: assemblePaths(section, context),
   };
 }
 
@@ -117,6 +122,25 @@ function assembleStatic(section: SectionValues, context: AssemblyContext): Stati
   });
   // Longest first, so that the first one that matches is the right one.
   return mappings.sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+/** What lies below a prefix; what it leaves out is as for the site. */
+function assemblePaths(site: SectionValues, context: AssemblyContext): PathConfiguration[] {
+  const paths = [...(site.named["paths"] ?? [])].map(([prefix, section]) => {
+    const problem = prefixProblem(prefix);
+    if (problem !== null) context.problems.add(placeOf(site, ["paths", prefix], true), `paths: ${problem}`);
+    return { prefix, buffering: buffering(section, site) };
+  });
+  return paths.sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+function buffering(section: SectionValues, site: SectionValues | undefined): BufferingConfiguration {
+  const own = section.one["buffering"];
+  const value = (key: string): boolean => {
+    const from = site === undefined || own?.entries.has(key) === true ? own : site.one["buffering"];
+    return from?.values[key] as boolean;
+  };
+  return { request: value("request"), response: value("response") };
 }
 
 function assembleCertificate(section: SectionValues, context: AssemblyContext): CertificateChoice {

@@ -1,5 +1,5 @@
 import { fork, type ChildProcess, type SendHandle } from "node:child_process";
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PaddockError } from "../errors.ts";
@@ -33,21 +33,29 @@ export class WorkerProcess {
   readonly #started: Promise<void>;
   #nextId = 1;
 
-  constructor(readable: readonly string[], exited: (worker: WorkerProcess, how: string) => void) {
+  /** `bufferFolder`: where it may write files without a name; made here, and removed when it has ended. */
+  constructor(
+    readable: readonly string[],
+    bufferFolder: string,
+    exited: (worker: WorkerProcess, how: string) => void,
+  ) {
     this.readable = readable;
+    mkdirSync(bufferFolder, { recursive: true, mode: 0o700 });
     const folders = [
       PROGRAM,
       MODULES,
       ...(existsSync(MODULES) ? [realpathSync(MODULES)] : []),
       resolve(PROGRAM, "../package.json"),
+      bufferFolder,
       ...readable,
     ];
-    this.#child = fork(ENTRY, [], {
+    this.#child = fork(ENTRY, [bufferFolder], {
       execArgv: [
         "--permission",
         "--allow-net",
         "--disable-warning=ExperimentalWarning",
         ...folders.map((folder) => `--allow-fs-read=${folder}`),
+        `--allow-fs-write=${bufferFolder}`,
         ...profiling(),
       ],
       // Only what a worker has to know; the environment may hold EAB keys and other secrets.
@@ -79,6 +87,7 @@ export class WorkerProcess {
       for (const { failed } of this.#waiting.values())
         failed(new PaddockError("ERR_WORKER_GONE", "a worker ended"));
       this.#waiting.clear();
+      rmSync(bufferFolder, { recursive: true, force: true });
       exited(this, signal ?? `code ${code}`);
     });
   }

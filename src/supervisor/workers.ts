@@ -1,4 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
+import { join } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
@@ -126,8 +128,11 @@ export class Workers {
   }
 
   async #startOne(): Promise<void> {
-    const worker = new WorkerProcess(readableFolders(this.#known.configuration), (gone, how) =>
-      this.#exited(gone, how),
+    const { storage } = this.#known.configuration;
+    const worker = new WorkerProcess(
+      readableFolders(this.#known.configuration),
+      join(realpathSync(storage), "buffers", randomUUID()),
+      (gone, how) => this.#exited(gone, how),
     );
     this.#all.add(worker);
     await worker.started();

@@ -11,6 +11,8 @@ import { acceptTls } from "../tls/accept.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import { CertificateTable } from "../tls/certificate-table.ts";
 import { TLS_POLICIES } from "../tls/policy.ts";
+import { Upstreams } from "../upstream/registry.ts";
+import type { BackendChange } from "../upstream/upstream.ts";
 
 type Listener = "http" | "https";
 
@@ -19,6 +21,8 @@ export class DataPlane {
   readonly counts = new RequestCounts();
   readonly #deadlines = new Deadlines();
   readonly #connections = new Set<{ drain(idle: number): void }>();
+  readonly #upstreams: Upstreams;
+  readonly #bufferFolder: string | null;
   #configuration: Configuration;
   #certificates: readonly TlsCertificate[] = [];
   #ticketKeys: Buffer;
@@ -29,10 +33,14 @@ export class DataPlane {
   #draining: (() => void) | null = null;
   #idle = 0;
 
-  constructor(configuration: Configuration, ticketKeys: Buffer) {
+  /** `bufferFolder`: the one folder that this worker may write to. */
+  constructor(configuration: Configuration, ticketKeys: Buffer, bufferFolder: string | null) {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
+    this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
+    this.#upstreams = new Upstreams(this.#deadlines, (change) => this.#backendChanged(change));
+    this.#upstreams.configure(configuration.sites);
     this.#table = this.#makeTable();
     this.#pipeline = this.#makePipeline();
   }
@@ -42,9 +50,8 @@ export class DataPlane {
     this.#ticketKeys = ticketKeys;
     this.#logs.log.level = configuration.log.level;
     this.#table = this.#makeTable();
-    const before = this.#pipeline;
+    this.#upstreams.configure(configuration.sites);
     this.#pipeline = this.#makePipeline();
-    before.close();
   }
 
   setCertificates(certificates: readonly TlsCertificate[]): void {
@@ -108,7 +115,7 @@ export class DataPlane {
   }
 
   close(): void {
-    this.#pipeline.close();
+    this.#upstreams.close();
     this.#logs.flush();
   }
 
@@ -172,6 +179,12 @@ export class DataPlane {
       this.#logs.log.info({ client, status, cause, handler: "codec" }, "request refused");
   }
 
+  #backendChanged({ upstream, backend, state, cause }: BackendChange): void {
+    const well = state === "up" || state === "healthy";
+    const line = cause === "" ? { upstream, backend, state } : { upstream, backend, state, cause };
+    this.#logs.log[well ? "info" : "warn"](line, `the app is ${state}`);
+  }
+
   #makeTable(): CertificateTable {
     return new CertificateTable(
       this.#certificates,
@@ -181,7 +194,7 @@ export class DataPlane {
   }
 
   #makePipeline(): Pipeline {
-    return new Pipeline(this.#configuration, this.#deadlines, this.counts, () => ({
+    return new Pipeline(this.#configuration, this.#upstreams, this.counts, this.#bufferFolder, () => ({
       challenges: this.#challenges,
       certificates: this.#table,
     }));

@@ -21,7 +21,7 @@ function obey(order: WorkerOrder, handle: unknown): void {
   switch (order.type) {
     case "configure": {
       const keys = Buffer.from(order.ticketKeys, "base64");
-      if (plane === null) plane = new DataPlane(order.configuration, keys);
+      if (plane === null) plane = new DataPlane(order.configuration, keys, process.argv[2] ?? null);
       else plane.configure(order.configuration, keys);
       break;
     }
