@@ -5,19 +5,32 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
+import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { FIELD_VALUE, HOST, TOKEN } from "../http1/grammar.ts";
 import { StreamExchange } from "./stream-exchange.ts";
+import type { SessionWrites } from "./write-watch.ts";
 
 export interface ServerSessionOptions {
   readonly clientAddress: string;
   readonly serverName: string;
-  /** Milliseconds without a stream until the session is closed. */
-  readonly keepAlive: number;
+  readonly timeouts: SessionTimeouts;
+  readonly deadlines: Deadlines;
   readonly handle: (exchange: Exchange) => void;
   readonly refused: (status: number, reason: string, clientAddress: string) => void;
   readonly closed: () => void;
 }
+
+/** Milliseconds each. */
+export interface SessionTimeouts {
+  /** Without a stream until the session is closed. */
+  readonly keepAlive: number;
+  readonly body: number;
+  readonly write: number;
+}
+
+/** Milliseconds in which a RST_STREAM of a few bytes leaves any socket that is not stalled. */
+const RESET_LEAVES = 1_000;
 
 const SETTINGS = {
   maxConcurrentStreams: 128,
@@ -26,22 +39,65 @@ const SETTINGS = {
   maxHeaderListSize: 32 * 1024,
 };
 
-/** Serves HTTP/2 (RFC 9113) on a socket whose handshake agreed on it; each stream becomes an Exchange. */
-export function serveHttp2(
-  socket: TLSSocket,
-  options: ServerSessionOptions,
-): { drain: (idle: number) => void } {
-  const session = performServerHandshake(socket, {
-    settings: SETTINGS,
-    maxSessionMemory: 10,
-  }) as Http2Session;
-  session.setTimeout(options.keepAlive, () => session.close());
-  session.on("error", () => session.destroy());
-  session.on("close", options.closed);
-  session.on("stream", (stream, headers, flags: number) => {
-    accept(stream as ServerHttp2Stream, headers, (flags & 1) === 1, options);
-  });
-  return { drain: () => session.close() };
+/** HTTP/2 (RFC 9113) on a socket whose handshake agreed on it; each stream becomes an Exchange. */
+export class ServerSession implements Expiring, SessionWrites {
+  deadline = Infinity;
+  waiting = 0;
+  readonly #socket: TLSSocket;
+  readonly #session: Http2Session;
+  readonly #options: ServerSessionOptions;
+  #sentWhenSuspected = -1;
+
+  constructor(socket: TLSSocket, options: ServerSessionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    const session = performServerHandshake(socket, {
+      settings: SETTINGS,
+      maxSessionMemory: 10,
+    }) as Http2Session;
+    this.#session = session;
+    session.setTimeout(options.timeouts.keepAlive, () => this.#close());
+    session.on("error", () => session.destroy());
+    session.on("close", () => {
+      options.deadlines.delete(this);
+      options.closed();
+    });
+    session.on("stream", (stream, headers, flags: number) => {
+      accept(stream as ServerHttp2Stream, headers, (flags & 1) === 1, options, this);
+    });
+    options.deadlines.add(this);
+  }
+
+  get sent(): number {
+    return this.#socket.bytesWritten;
+  }
+
+  /** GOAWAY; the streams in flight are finished. */
+  drain(): void {
+    this.#close();
+  }
+
+  suspect(): void {
+    if (this.#sentWhenSuspected !== -1) return;
+    this.#sentWhenSuspected = this.sent;
+    this.deadline = Date.now() + RESET_LEAVES;
+  }
+
+  /** Called by the sweep. */
+  expire(now: number): void {
+    const stalled = this.#sentWhenSuspected === this.sent;
+    this.#sentWhenSuspected = -1;
+    // A session that is destroyed closes its socket only once all is written, which here may be never.
+    if (this.#session.destroyed || stalled) {
+      this.#session.destroy();
+      this.#socket.destroy();
+    } else this.deadline = this.#session.closed ? now + this.#options.timeouts.write : Infinity;
+  }
+
+  #close(): void {
+    this.#session.close();
+    this.deadline = Math.min(this.deadline, Date.now() + this.#options.timeouts.write);
+  }
 }
 
 function accept(
@@ -49,6 +105,7 @@ function accept(
   headers: IncomingHttpHeaders,
   ended: boolean,
   options: ServerSessionOptions,
+  writes: SessionWrites,
 ): void {
   stream.on("error", () => stream.destroy());
   const fields: string[] = [];
@@ -58,7 +115,7 @@ function accept(
     stream.respond({ ":status": problem.status, server: "paddock" }, { endStream: true });
     return;
   }
-  options.handle(new StreamExchange(stream, headers, fields, ended, options));
+  options.handle(new StreamExchange(stream, headers, fields, ended, options, writes));
 }
 
 /** RFC 9113 section 8.2 and 8.3, as strict as the HTTP/1.1 codec: the app gets HTTP/1.1 made of these. */
