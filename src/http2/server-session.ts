@@ -7,7 +7,8 @@ import {
 import type { TLSSocket } from "node:tls";
 import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { FIELD_VALUE, HOST, TOKEN } from "../http1/grammar.ts";
+import { MessageError } from "../http1/problem.ts";
+import { readRequestHead, type RequestHead } from "./request-head.ts";
 import { StreamExchange } from "./stream-exchange.ts";
 import type { SessionWrites } from "./write-watch.ts";
 
@@ -108,42 +109,14 @@ function accept(
   writes: SessionWrites,
 ): void {
   stream.on("error", () => stream.destroy());
-  const fields: string[] = [];
-  const problem = readFields(headers, fields);
-  if (problem !== null) {
-    options.refused(problem.status, problem.reason, options.clientAddress);
-    stream.respond({ ":status": problem.status, server: "paddock" }, { endStream: true });
+  let head: RequestHead;
+  try {
+    head = readRequestHead(headers, ended);
+  } catch (error) {
+    if (!(error instanceof MessageError)) throw error;
+    options.refused(error.status, error.message, options.clientAddress);
+    stream.respond({ ":status": error.status, server: "paddock" }, { endStream: true });
     return;
   }
-  options.handle(new StreamExchange(stream, headers, fields, ended, options, writes));
-}
-
-/** RFC 9113 section 8.2 and 8.3, as strict as the HTTP/1.1 codec: the app gets HTTP/1.1 made of these. */
-function readFields(
-  headers: IncomingHttpHeaders,
-  fields: string[],
-): { status: number; reason: string } | null {
-  const bad = (reason: string): { status: number; reason: string } => ({ status: 400, reason });
-  const method = headers[":method"] ?? "";
-  const path = headers[":path"] ?? "";
-  const authority = headers[":authority"] ?? headers.host ?? "";
-  if (!TOKEN.test(method)) return bad("the method is not a token");
-  if (method === "CONNECT") return { status: 501, reason: "CONNECT: this is no forward proxy" };
-  if (!/^\/[\x21\x22\x24-\x7e]*$/.test(path) && !(path === "*" && method === "OPTIONS"))
-    return bad("the path holds a byte that no URI may hold");
-  if (path.length > 8 * 1024) return { status: 414, reason: "the path is too long" };
-  if (!HOST.test(authority)) return bad("the authority is not a name with an optional port");
-  if (headers.host !== undefined && headers.host.toLowerCase() !== authority.toLowerCase())
-    return bad("Host and :authority differ");
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.startsWith(":") || value === undefined) continue;
-    if (!TOKEN.test(name)) return bad("a field name that is not a token");
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (!FIELD_VALUE.test(one)) return bad("a control character in a field value");
-      if (name === "content-length" && !/^[0-9]{1,15}$/.test(one))
-        return bad("Content-Length is not one decimal number");
-      fields.push(name, one);
-    }
-  }
-  return fields.length > 200 ? { status: 431, reason: "more than 100 fields" } : null;
+  options.handle(new StreamExchange(stream, head, ended, options, writes));
 }

@@ -1,7 +1,8 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import type { BodySink, Exchange } from "../exchange/exchange.ts";
 import type { Deadlines } from "../exchange/deadlines.ts";
 import { requestId } from "../exchange/request-id.ts";
+import type { RequestHead } from "./request-head.ts";
 import { StreamBody } from "./stream-body.ts";
 import { WriteWatch, type SessionWrites } from "./write-watch.ts";
 
@@ -44,24 +45,19 @@ export class StreamExchange implements Exchange {
 
   constructor(
     stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    fields: readonly string[],
+    head: RequestHead,
     ended: boolean,
     origin: StreamOrigin,
     writes: SessionWrites,
   ) {
     this.#stream = stream;
-    this.method = headers[":method"] as string;
-    this.target = headers[":path"] as string;
-    this.host = headers[":authority"] ?? (headers.host as string);
-    this.fields = fields;
+    this.method = head.method;
+    this.target = head.target;
+    this.host = head.host;
+    this.fields = head.fields;
+    this.bodyLength = head.bodyLength;
     this.clientAddress = origin.clientAddress;
     this.serverName = origin.serverName;
-    this.bodyLength = ended
-      ? 0
-      : headers["content-length"] === undefined
-        ? -1
-        : Number(headers["content-length"]);
     const { deadlines, timeouts } = origin;
     this.#body = new StreamBody(stream, this.bodyLength, ended, deadlines, timeouts.body);
     this.#writing = new WriteWatch(writes, deadlines, timeouts.write, () => this.#stalled());
