@@ -5,30 +5,15 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
-import type { Exchange } from "../exchange/exchange.ts";
+import type { Expiring } from "../exchange/deadlines.ts";
 import { MessageError } from "../http1/problem.ts";
+import type { ServerConnectionOptions } from "../http1/server-connection.ts";
 import { readRequestHead, type RequestHead } from "./request-head.ts";
 import { StreamExchange } from "./stream-exchange.ts";
 import type { SessionWrites } from "./write-watch.ts";
 
-export interface ServerSessionOptions {
-  readonly clientAddress: string;
-  readonly serverName: string;
-  readonly timeouts: SessionTimeouts;
-  readonly deadlines: Deadlines;
-  readonly handle: (exchange: Exchange) => void;
-  readonly refused: (status: number, reason: string, clientAddress: string) => void;
-  readonly closed: () => void;
-}
-
-/** Milliseconds each. */
-export interface SessionTimeouts {
-  /** Without a stream until the session is closed. */
-  readonly keepAlive: number;
-  readonly body: number;
-  readonly write: number;
-}
+/** HTTP/2 is spoken over TLS only; its keepAlive is the time without a stream. */
+export type ServerSessionOptions = Omit<ServerConnectionOptions, "secure">;
 
 /** Milliseconds in which a RST_STREAM of a few bytes leaves any socket that is not stalled. */
 const RESET_LEAVES = 1_000;
