@@ -10,11 +10,12 @@ import type {
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { checkFile, checkFolder } from "./files.ts";
 import { prefixProblem } from "./formats.ts";
+import { isLocalName } from "./local-names.ts";
 import { nearest } from "./nearest.ts";
 import type { Place } from "./problem.ts";
 import { SITE_SECTION } from "./schema.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
-import { isBelowLocalSuffix, parseSiteName } from "./site-name.ts";
+import { parseSiteName } from "./site-name.ts";
 import { siteUpstream, type NamedUpstreams } from "./upstreams.ts";
 
 /** What the checks across sites know of the names so far: which site has a name, and where it says so. */
@@ -164,7 +165,7 @@ function checkIssuable(
   for (const [index, name] of (section.values["names"] as readonly unknown[]).entries()) {
     const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
     if (parsed === undefined || "problem" in parsed) continue;
-    if (!parsed.value.startsWith("*.") || isBelowLocalSuffix(parsed.value)) continue;
+    if (!parsed.value.startsWith("*.") || isLocalName(parsed.value)) continue;
     // RFC 8555 leaves wildcards to the CA; every public CA asks for dns-01 (CA/B baseline 3.2.2.4).
     context.problems.add(
       placeOf(section, ["names", String(index)]),

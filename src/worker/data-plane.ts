@@ -3,7 +3,7 @@ import type { Configuration } from "../config/configuration.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
-import { serveHttp2 } from "../http2/server-session.ts";
+import { ServerSession } from "../http2/server-session.ts";
 import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
 import { RequestCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
@@ -92,10 +92,11 @@ export class DataPlane {
           this.#closed(handshake);
           return;
         }
-        const session = serveHttp2(secured, {
+        const session = new ServerSession(secured, {
           clientAddress,
           serverName,
-          keepAlive: this.#configuration.timeouts.keepAlive,
+          timeouts: this.#configuration.timeouts,
+          deadlines: this.#deadlines,
           handle: (exchange) => this.#handle(exchange),
           refused: (status, reason) => this.#refused(status, reason, clientAddress),
           closed: () => this.#closed(session),
