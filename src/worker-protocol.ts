@@ -1,6 +1,6 @@
 import type { Configuration } from "./config/configuration.ts";
 import type { TlsCertificate } from "./tls/certificate.ts";
-import type { WorkerCounts } from "./metrics/request-counts.ts";
+import type { UpstreamLoad, WorkerCounts } from "./metrics/request-counts.ts";
 
 /**
  * Supervisor to worker. Each carries an `id` and is answered with `{ done: id }` once it is in force, so that
@@ -20,6 +20,8 @@ export type WorkerOrder =
       readonly challenges: readonly (readonly [string, string])[];
     }
   | { readonly id: number; readonly type: "counts" }
+  /** So many requests at a time from this worker to the upstream. */
+  | { readonly id: number; readonly type: "limit"; readonly upstream: string; readonly limit: number }
   /** Comes with the socket's handle: listen(2) on it and accept, until told otherwise. */
   | {
       readonly id: number;
@@ -34,6 +36,8 @@ export type WorkerOrder =
 /** Worker to supervisor. */
 export type WorkerReport =
   | { readonly type: "started" }
+  /** Sent when it has changed, and at most ten times a second. */
+  | { readonly type: "loads"; readonly loads: Readonly<Record<string, UpstreamLoad>> }
   | { readonly type: "done"; readonly id: number; readonly counts?: WorkerCounts }
   /** An order that could not be carried out; `code` is that of the system's error. */
   | { readonly type: "failed"; readonly id: number; readonly code: string };

@@ -3,8 +3,8 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { BufferOptions } from "./body-buffer.ts";
 import { TemporaryFile } from "./temporary-file.ts";
 
-/** Read back from the file at a time, bytes. */
-const READ_SIZE = 256 * 1024;
+/** Read back from the file at a time, bytes: a write of this size has its minute also on the slowest line. */
+const READ_SIZE = 64 * 1024;
 /** Bytes that may wait to be written to the file while the app is read on. */
 const MOST_UNWRITTEN = 1024 * 1024;
 

@@ -40,6 +40,10 @@ export class Exposition {
     ["name"],
   );
 
+  readonly #limits = this.#gauge("paddock_upstream_limit", "Requests that the app gets at a time", [
+    "upstream",
+  ]);
+
   constructor(version: string) {
     collectDefaultMetrics({ register: this.#registry });
     this.#attempts = new Counter({
@@ -58,7 +62,13 @@ export class Exposition {
     this.#attempts.inc({ name: attempt.name, issuer: attempt.issuer, outcome: attempt.outcome });
   }
 
-  async render(certificates: readonly CertificateFacts[], workers: readonly WorkerCounts[]): Promise<string> {
+  async render(
+    certificates: readonly CertificateFacts[],
+    limits: Readonly<Record<string, number>>,
+    workers: readonly WorkerCounts[],
+  ): Promise<string> {
+    this.#limits.reset();
+    for (const [upstream, limit] of Object.entries(limits)) this.#limits.set({ upstream }, limit);
     for (const gauge of [this.#expiry, this.#issued, this.#next, this.#serving]) gauge.reset();
     for (const { name, issuer, expiry, issued, nextAttempt, stored } of certificates) {
       if (expiry !== null) this.#expiry.set({ name, issuer }, expiry);
@@ -111,6 +121,20 @@ function metricsOf(counts: WorkerCounts): unknown[] {
       "Completed handshakes",
       "counter",
       table(counts.handshakes, ["version", "resumed"]),
+    ),
+    ...(
+      [
+        ["in_flight", "Requests at the app", "inFlight"],
+        ["queue_length", "Requests that wait to be let to the app", "waiting"],
+        ["held", "Requests that wait for the app to come back", "held"],
+      ] as const
+    ).map(([name, help, key]) =>
+      metric(
+        `paddock_upstream_${name}`,
+        help,
+        "gauge",
+        Object.entries(counts.loads).map(([upstream, load]) => ({ labels: { upstream }, value: load[key] })),
+      ),
     ),
     metric("paddock_connections", "Open connections", "gauge", table(counts.connections, ["listener"])),
   ];

@@ -3,6 +3,16 @@ export const DURATION_BUCKETS: readonly number[] = [
   0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
+/** What a worker has to do for one upstream at this moment. */
+export interface UpstreamLoad {
+  /** Requests that were let to the app. */
+  readonly inFlight: number;
+  /** Requests in the queue. */
+  readonly waiting: number;
+  /** Those of `inFlight` that wait for the app to come back. */
+  readonly held: number;
+}
+
 /** Since the worker's start; keys are label values joined by a tab. */
 export interface WorkerCounts {
   /** site, protocol, method, code. */
@@ -18,6 +28,8 @@ export interface WorkerCounts {
   /** listener. */
   readonly connections: Record<string, number>;
   readonly inFlight: number;
+  /** upstream. */
+  readonly loads: Readonly<Record<string, UpstreamLoad>>;
 }
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]);
@@ -73,7 +85,7 @@ export class RequestCounts {
     this.#connections[listener] = (this.#connections[listener] as number) + change;
   }
 
-  snapshot(): WorkerCounts {
+  snapshot(loads: WorkerCounts["loads"]): WorkerCounts {
     return {
       requests: { ...this.#requests },
       durations: Object.fromEntries(Object.entries(this.#durations).map(([key, value]) => [key, [...value]])),
@@ -82,6 +94,7 @@ export class RequestCounts {
       handshakes: { ...this.#handshakes },
       connections: { ...this.#connections },
       inFlight: this.#inFlight,
+      loads,
     };
   }
 }

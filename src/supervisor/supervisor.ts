@@ -11,6 +11,7 @@ import { Exposition } from "../metrics/exposition.ts";
 import { VERSION } from "../version.ts";
 import { openAdminListener } from "./admin.ts";
 import { WorkerChallengeBoard } from "./challenge-board.ts";
+import { ConcurrencyLimits } from "./concurrency.ts";
 import { openControlSocket } from "./control-server.ts";
 import { describe, Listeners } from "./listeners.ts";
 import type { DaemonStatus } from "./status.ts";
@@ -29,6 +30,7 @@ export class Supervisor {
   readonly #workers: Workers;
   readonly #listeners = new Listeners();
   readonly #board: WorkerChallengeBoard;
+  readonly #limits: ConcurrencyLimits;
   #configuration: Configuration;
   #certificates: CertificateManager | null = null;
   #ticketKeys = randomBytes(48).toString("base64");
@@ -51,6 +53,7 @@ export class Supervisor {
       this.#log,
     );
     this.#board = new WorkerChallengeBoard(this.#workers);
+    this.#limits = new ConcurrencyLimits(() => this.#workers.all);
   }
 
   async start(): Promise<void> {
@@ -72,6 +75,7 @@ export class Supervisor {
     this.#listeners.open(configuration.listen, configuration.workers);
     await this.#workers.start();
     // Port 80 first: an order may begin as soon as the certificates are configured.
+    this.#limits.configure(configuration);
     await this.#workers.setSockets(this.#listeners.sockets);
     await certificates.configure(await this.#wanted(configuration));
     if (configuration.admin.listen !== null) {
@@ -109,6 +113,7 @@ export class Supervisor {
       const wanted = await this.#wanted(configuration);
       await this.#listen(configuration);
       const how = await this.#workers.configure(configuration, this.#ticketKeys);
+      this.#limits.configure(configuration);
       this.#listeners.closeOthers(configuration.listen);
       await this.#workers.setSockets(this.#listeners.sockets);
       await this.#certificates?.configure(wanted);
@@ -150,6 +155,7 @@ export class Supervisor {
     notifySystemd("STOPPING=1");
     this.#log.info("shutting down: finishing what is in flight");
     this.#listeners.close();
+    this.#limits.close();
     await Promise.all([
       this.#workers.drain(this.#configuration.shutdownTimeout),
       this.#certificates?.close(),
@@ -198,7 +204,7 @@ export class Supervisor {
         stored: certificate.serving === "stored",
       })),
     );
-    return this.#exposition.render(certificates, await this.#workers.counts());
+    return this.#exposition.render(certificates, this.#limits.inForce(), await this.#workers.counts());
   }
 
   async #wanted(configuration: Configuration): Promise<Parameters<CertificateManager["configure"]>[0]> {

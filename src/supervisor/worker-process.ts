@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PaddockError } from "../errors.ts";
-import type { WorkerCounts } from "../metrics/request-counts.ts";
+import type { UpstreamLoad, WorkerCounts } from "../metrics/request-counts.ts";
 import { listenError, type ListeningSocket, type SocketHandle } from "./listeners.ts";
 import type { WorkerOrder, WorkerReport } from "../worker-protocol.ts";
 
@@ -24,6 +24,8 @@ export class WorkerProcess {
   state: "starting" | "serving" | "draining" | "gone" = "starting";
   /** The last counts that it sent. */
   counts: WorkerCounts | null = null;
+  /** By upstream, as it reported last. */
+  demands: ReadonlyMap<string, UpstreamLoad> = new Map();
   readonly #child: ChildProcess;
   readonly #waiting = new Map<
     number,
@@ -72,6 +74,10 @@ export class WorkerProcess {
     this.#started.catch(() => undefined);
     this.#child.on("message", (message: WorkerReport) => {
       if (message.type === "started") return;
+      if (message.type === "loads") {
+        this.demands = new Map(Object.entries(message.loads));
+        return;
+      }
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
       if (message.type === "failed") {
@@ -115,6 +121,10 @@ export class WorkerProcess {
         reject(error);
       });
     });
+  }
+
+  setLimit(upstream: string, limit: number): void {
+    this.order({ type: "limit", upstream, limit }).catch(() => undefined);
   }
 
   /** Gives it exactly these sockets to accept on; rejects if it cannot listen on one of them. */

@@ -44,6 +44,11 @@ export class Workers {
     return this.#serving;
   }
 
+  /** Those that drain, too. */
+  get all(): readonly WorkerProcess[] {
+    return [...this.#all];
+  }
+
   async start(): Promise<void> {
     const { configuration } = this.#known;
     await Promise.all(Array.from({ length: configuration.workers }, () => this.#startOne()));
@@ -203,7 +208,7 @@ export class Workers {
 
   /** Its connections and requests in flight are gone with it. */
   #keepCounts(counts: WorkerCounts): void {
-    this.retired.push({ ...counts, connections: {}, upstreamUp: {}, inFlight: 0 });
+    this.retired.push({ ...counts, connections: {}, upstreamUp: {}, inFlight: 0, loads: {} });
   }
 
   async #tellAll(order: (worker: WorkerProcess) => Promise<unknown>): Promise<void> {

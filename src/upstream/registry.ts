@@ -1,16 +1,7 @@
 import type { UpstreamConfiguration } from "../config/configuration.ts";
 import type { Deadlines } from "../exchange/deadlines.ts";
+import type { UpstreamLoad } from "../metrics/request-counts.ts";
 import { Upstream, type BackendChange } from "./upstream.ts";
-
-/** What the metrics and the supervisor want to know of one upstream in one worker. */
-export interface UpstreamLoad {
-  /** Requests at the app. */
-  readonly inFlight: number;
-  /** Requests in the queue. */
-  readonly waiting: number;
-  /** Requests that wait for the app to come back; a part of `inFlight`. */
-  readonly held: number;
-}
 
 /** The upstreams of one worker, by name. One whose configuration a reload leaves as it was is kept as it is. */
 export class Upstreams {
@@ -61,6 +52,12 @@ export class Upstreams {
         },
       ]),
     );
+  }
+
+  /** Requests at a time that this worker may send. */
+  setLimit(name: string, limit: number): void {
+    const known = this.#all.get(name);
+    if (known !== undefined) known.upstream.admission.limit = limit;
   }
 
   close(): void {

@@ -44,6 +44,8 @@ export class Upstream {
   ) {
     this.configuration = configuration;
     this.admission = new Admission(configuration, deadlines);
+    // Nothing goes before the supervisor has said what this worker's part of the number is.
+    if (configuration.maxConcurrent !== null) this.admission.limit = 0;
     const report = (backend: Backend, state: BackendChange["state"], cause = ""): void =>
       changed({ upstream: configuration.name, backend: backend.name, state, cause });
     this.#backends = configuration.to.map((address) => {

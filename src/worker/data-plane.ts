@@ -5,7 +5,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { ServerSession } from "../http2/server-session.ts";
 import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
-import { RequestCounts } from "../metrics/request-counts.ts";
+import { RequestCounts, type UpstreamLoad, type WorkerCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
 import { acceptTls } from "../tls/accept.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
@@ -18,7 +18,7 @@ type Listener = "http" | "https";
 
 /** Everything that serves, in one worker: the state that messages change and the connections that use it. */
 export class DataPlane {
-  readonly counts = new RequestCounts();
+  readonly #counts = new RequestCounts();
   readonly #deadlines = new Deadlines();
   readonly #connections = new Set<{ drain(idle: number): void }>();
   readonly #upstreams: Upstreams;
@@ -70,8 +70,8 @@ export class DataPlane {
       socket.destroy();
       return;
     }
-    this.counts.connection(listener, 1);
-    socket.on("close", () => this.counts.connection(listener, -1));
+    this.#counts.connection(listener, 1);
+    socket.on("close", () => this.#counts.connection(listener, -1));
     if (listener === "http") {
       this.#serveHttp1(socket, clientAddress, false, "");
       return;
@@ -85,7 +85,7 @@ export class DataPlane {
       () => this.#table,
       this.#deadlines,
       (secured) => {
-        this.counts.handshake(secured.getProtocol() ?? "unknown", secured.isSessionReused());
+        this.#counts.handshake(secured.getProtocol() ?? "unknown", secured.isSessionReused());
         const serverName = ((secured as { servername?: string | false }).servername || "").toLowerCase();
         if (secured.alpnProtocol !== "h2") {
           this.#serveHttp1(secured, clientAddress, true, serverName);
@@ -105,6 +105,19 @@ export class DataPlane {
         this.#closed(handshake);
       },
     );
+  }
+
+  setLimit(upstream: string, limit: number): void {
+    this.#upstreams.setLimit(upstream, limit);
+  }
+
+  counts(): WorkerCounts {
+    return this.#counts.snapshot(this.loads());
+  }
+
+  /** By upstream. */
+  loads(): Record<string, UpstreamLoad> {
+    return this.#upstreams.loads();
   }
 
   /** Finishes what is in flight, leaves idle connections `idle` ms; calls back when the last one has closed. */
@@ -145,7 +158,7 @@ export class DataPlane {
   }
 
   #handle(exchange: Exchange): void {
-    this.counts.began();
+    this.#counts.began();
     exchange.onSettled = (completed) => this.#settled(exchange, completed);
     this.#pipeline.handle(exchange);
   }
@@ -154,7 +167,7 @@ export class DataPlane {
     const seconds = (Date.now() - exchange.startedAt) / 1000;
     const status = completed ? exchange.status : exchange.status || 499;
     const { site, handler, protocol, method } = exchange;
-    this.counts.ended(site, handler, protocol, method, status, seconds);
+    this.#counts.ended(site, handler, protocol, method, status, seconds);
     if (!this.#configuration.log.access) return;
     this.#logs.request({
       site,
@@ -174,8 +187,8 @@ export class DataPlane {
   }
 
   #refused(status: number, cause: string, client: string): void {
-    this.counts.began();
-    this.counts.ended("", "codec", "HTTP", "other", status, 0);
+    this.#counts.began();
+    this.#counts.ended("", "codec", "HTTP", "other", status, 0);
     if (this.#configuration.log.access)
       this.#logs.log.info({ client, status, cause, handler: "codec" }, "request refused");
   }
@@ -195,7 +208,7 @@ export class DataPlane {
   }
 
   #makePipeline(): Pipeline {
-    return new Pipeline(this.#configuration, this.#upstreams, this.counts, this.#bufferFolder, () => ({
+    return new Pipeline(this.#configuration, this.#upstreams, this.#counts, this.#bufferFolder, () => ({
       challenges: this.#challenges,
       certificates: this.#table,
     }));

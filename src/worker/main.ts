@@ -31,8 +31,11 @@ function obey(order: WorkerOrder, handle: unknown): void {
     case "challenges":
       plane?.setChallenges(new Map(order.challenges));
       break;
+    case "limit":
+      plane?.setLimit(order.upstream, order.limit);
+      break;
     case "counts":
-      if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts.snapshot() });
+      if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts() });
       return;
     case "listen":
       sockets.listen(order.key, order.listener, handle).then(
@@ -53,8 +56,19 @@ function obey(order: WorkerOrder, handle: unknown): void {
   report({ type: "done", id: order.id });
 }
 
+/** The supervisor divides what the apps can do by what each worker has to do. */
+let lastLoads = "{}";
+setInterval(() => {
+  if (plane === null) return;
+  const loads = plane.loads();
+  const text = JSON.stringify(loads);
+  if (text === lastLoads) return;
+  lastLoads = text;
+  report({ type: "loads", loads });
+}, 100).unref();
+
 function leave(id: number): void {
-  const counts = plane?.counts.snapshot();
+  const counts = plane?.counts();
   plane?.close();
   process.send?.(
     { type: "done", id, ...(counts === undefined ? {} : { counts }) } satisfies WorkerReport,

@@ -8,7 +8,7 @@ from django.conf import settings
 
 settings.configure(
     SECRET_KEY="only-for-tests",
-    ALLOWED_HOSTS=["app.test"],
+    ALLOWED_HOSTS=os.environ.get("SITE_HOSTS", "app.test").split(","),
     ROOT_URLCONF=__name__,
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SITE_DATABASE"]}},
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],

@@ -18,12 +18,15 @@ export async function startGunicorn(options: {
   workerClass: "sync" | "gthread";
   /** The database is there from a start before. */
   prepared?: boolean;
+  /** ALLOWED_HOSTS, separated by commas; app.test unless given. */
+  hosts?: string;
 }): Promise<Gunicorn> {
   const { folder, socket, workerClass } = options;
   const environment = {
     ...process.env,
     SITE_DATABASE: `${folder}/site.sqlite3`,
     PYTHONDONTWRITEBYTECODE: "1",
+    SITE_HOSTS: options.hosts ?? "app.test",
   };
   const at = { cwd: import.meta.dirname, env: environment };
   if (options.prepared !== true)
