@@ -1,7 +1,9 @@
 import type { Configuration, SiteConfiguration } from "./config/configuration.ts";
 import type { Deadlines } from "./exchange/deadlines.ts";
 import type { Exchange } from "./exchange/exchange.ts";
+import { filtersInOrder, type ResponseFilter } from "./exchange/response-filter.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
+import { compression } from "./handlers/compression.ts";
 import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
 import { redirectToCanonical, redirectToHttps } from "./handlers/https-redirect.ts";
@@ -20,6 +22,7 @@ interface Site {
   readonly pool: UpstreamPool | null;
   readonly maxBody: number;
   readonly finishFields: (fields: string[], exchange: Exchange) => void;
+  readonly filter: ResponseFilter;
 }
 
 export interface PipelineState {
@@ -72,6 +75,7 @@ export class Pipeline {
       pool,
       maxBody: site.maxBody,
       finishFields: site.finishFields,
+      filter: site.filter,
       counted: (outcome) => this.#counts.upstream(pool.upstream.name, outcome),
     });
   }
@@ -107,10 +111,14 @@ export class Pipeline {
     const made: Site = {
       name: site.names[0],
       canonical: site.canonical,
-      files: site.static.length === 0 ? null : createStaticSite(site.static, finishFields),
+      files:
+        site.static.length === 0
+          ? null
+          : createStaticSite(site.static, finishFields, { compress: site.compress }),
       pool,
       maxBody: site.maxBody,
       finishFields,
+      filter: filtersInOrder(site.compress ? [compression] : []),
     };
     for (const name of site.names) this.#sites.set(name, made);
   }

@@ -83,6 +83,7 @@ function assembleSite(
       : null) as CookieConfiguration | null,
     canonical,
     maxBody: values["maxBody"] as number,
+    compress: values["compress"] as boolean,
   };
 }
 

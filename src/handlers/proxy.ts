@@ -1,4 +1,5 @@
 import type { Exchange } from "../exchange/exchange.ts";
+import type { ResponseFilter, ResponseWriter } from "../exchange/response-filter.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { ResponseSink, UpstreamConnection } from "../upstream/connection.ts";
 import { explain, statusOf, type UpstreamFailure } from "../upstream/failure.ts";
@@ -15,6 +16,8 @@ export interface ProxyOptions {
   readonly maxBody: number;
   /** Sets what the app left out; may change the list that it is given. */
   readonly finishFields: (fields: string[], exchange: Exchange) => void;
+  /** What stands between the app's response and the client. */
+  readonly filter: ResponseFilter;
   readonly counted: (outcome: string) => void;
 }
 
@@ -33,13 +36,16 @@ class Proxying implements ResponseSink {
   readonly #exchange: Exchange;
   readonly #options: ProxyOptions;
   #connection: UpstreamConnection | null = null;
+  /** The exchange itself until there is a head that a filter could look at. */
+  #response: ResponseWriter;
   #bodyBegun = false;
   #bodyBytes = 0;
   #retried = false;
-  #whole: { status: number; fields: string[]; length: number } | null = null;
+  #bodiless: { status: number; fields: string[] } | null = null;
 
   constructor(exchange: Exchange, options: ProxyOptions) {
     this.#exchange = exchange;
+    this.#response = exchange;
     this.#options = options;
   }
 
@@ -92,7 +98,7 @@ class Proxying implements ResponseSink {
     this.#connection = null;
     connection?.destroy();
     this.#exchange.failure ||= reason;
-    if (this.#exchange.status !== 0) this.#exchange.abort();
+    if (this.#exchange.status !== 0) this.#response.abort();
     else if (status !== 499) respondWithError(this.#exchange, status);
   }
 
@@ -105,23 +111,29 @@ class Proxying implements ResponseSink {
     const fields = endToEndFields(head.fields);
     this.#options.finishFields(fields, exchange);
     const declared = exchange.method === "HEAD" ? declaredLength(head.fields) : head.bodyLength;
+    const length = declared < 0 ? -1 : declared;
+    this.#response = this.#options.filter(exchange, head.status, fields, length, exchange);
     if (head.bodyLength === 0 && exchange.method !== "HEAD") {
-      this.#whole = { status: head.status, fields, length: 0 };
+      this.#bodiless = { status: head.status, fields };
       return;
     }
-    exchange.begin(head.status, fields, declared < 0 ? -1 : declared);
-    exchange.onDrain = () => this.#connection?.resume();
+    this.#response.begin(head.status, fields, length);
+    this.#response.onDrain = () => this.#connection?.resume();
   }
 
   data(data: Buffer): boolean {
-    return this.#exchange.write(data, true);
+    return this.#response.write(data, true);
   }
 
   end(): void {
+    const response = this.#response;
     this.#connection = null;
     this.#options.counted("ok");
-    if (this.#whole !== null) this.#exchange.respond(this.#whole.status, this.#whole.fields, null);
-    else this.#exchange.finish();
+    // A filter may need longer than the app: a client that goes now is no reason to break a connection to the app
+    // that carries somebody else's request by then.
+    response.onClose = null;
+    if (this.#bodiless !== null) response.begin(this.#bodiless.status, this.#bodiless.fields, 0);
+    response.finish();
   }
 
   error(failure: UpstreamFailure): void {
@@ -135,7 +147,7 @@ class Proxying implements ResponseSink {
     }
     this.#options.counted(failure.kind);
     exchange.failure = explain(failure, this.#options.pool.upstream.address);
-    if (exchange.status !== 0) exchange.abort();
+    if (exchange.status !== 0) this.#response.abort();
     else respondWithError(exchange, statusOf(failure));
   }
 }
