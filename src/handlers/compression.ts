@@ -6,8 +6,8 @@ import { isCompressible } from "./static/compressible-types.ts";
 import { codingWeights, preferredCoding, type Compression } from "./static/content-coding.ts";
 
 /**
- * What a client that accepts all of them equally gets, by processor time for a page of 30 KB: zstd takes half of what
- * gzip and two thirds of what br take, for sizes within a tenth of each other (docs/compression.md).
+ * What a client that accepts all of them equally gets, by processor time for a page of 30 KB: zstd takes half to two
+ * thirds of what gzip and br take, for sizes within a tenth of each other (docs/compression.md).
  */
 const ORDER: readonly Compression[] = ["zstd", "br", "gzip"];
 
