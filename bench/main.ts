@@ -4,8 +4,8 @@
  * `--only` takes the beginning of a row's name.
  */
 import type { ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { once } from "node:events";
 import { cpus, release, tmpdir } from "node:os";
@@ -33,14 +33,16 @@ const rows = ROWS.filter(({ name }) => name.startsWith(values.only));
 if (rows.length === 0)
   throw new Error(`--only wants the beginning of: ${ROWS.map((row) => row.name).join("; ")}`);
 
+const folder = mkdtempSync(join(tmpdir(), "paddock-bench-"));
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
     killAll();
+    // Retried: what was killed a moment ago may still be writing.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
     process.exit(1);
   });
 }
 
-const folder = await mkdtemp(join(tmpdir(), "paddock-bench-"));
 const cert = `${folder}/cert.pem`;
 const key = `${folder}/key.pem`;
 const statics = `${folder}/static`;

@@ -5,7 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FORMATS } from "../src/config/formats.ts";
-import { isNested, ROOT, SHORTCUTS, type Key, type Nested, type Section } from "../src/config/schema.ts";
+import { ROOT, SHORTCUTS } from "../src/config/schema.ts";
+import { isNested, type Key, type Nested, type Section } from "../src/config/section.ts";
 
 const PAGE = join(import.meta.dirname, "configuration.md");
 const MINIMAL = join(import.meta.dirname, "../config/paddock.minimal.yaml");

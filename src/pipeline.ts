@@ -1,5 +1,4 @@
-import type { Configuration, SiteConfiguration } from "./config/configuration.ts";
-import type { Deadlines } from "./exchange/deadlines.ts";
+import type { BufferingConfiguration, Configuration, SiteConfiguration } from "./config/configuration.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import { filtersInOrder, type ResponseFilter } from "./exchange/response-filter.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
@@ -7,22 +6,28 @@ import { compression } from "./handlers/compression.ts";
 import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
 import { redirectToCanonical, redirectToHttps } from "./handlers/https-redirect.ts";
-import { proxy } from "./handlers/proxy.ts";
+import { proxy, type ProxyOptions } from "./handlers/proxy.ts";
 import { securityHeaders } from "./handlers/security-headers.ts";
 import { createStaticSite, type StaticSite } from "./handlers/static-site.ts";
 import type { RequestCounts } from "./metrics/request-counts.ts";
 import type { CertificateTable } from "./tls/certificate-table.ts";
-import { UpstreamPool } from "./upstream/pool.ts";
+import type { Upstreams } from "./upstream/registry.ts";
+
+/** nginx's client_body_buffer_size and proxy_buffers are smaller: Python apps answer with pages of this size. */
+const REQUEST_MEMORY = 64 * 1024;
+const RESPONSE_MEMORY = 256 * 1024;
+/** As nginx's proxy_max_temp_file_size. */
+const RESPONSE_DISK = 1024 * 1024 * 1024;
 
 /** A site with everything that can be made before a request comes. */
 interface Site {
   readonly name: string;
   readonly canonical: string | null;
   readonly files: StaticSite | null;
-  readonly pool: UpstreamPool | null;
-  readonly maxBody: number;
-  readonly finishFields: (fields: string[], exchange: Exchange) => void;
-  readonly filter: ResponseFilter;
+  /** Null for a site of static files alone. */
+  readonly app: ProxyOptions | null;
+  /** What differs below a prefix, longest prefix first. */
+  readonly paths: readonly { readonly prefix: string; readonly app: ProxyOptions }[];
 }
 
 export interface PipelineState {
@@ -39,19 +44,24 @@ export class Pipeline {
   readonly #state: () => PipelineState;
   readonly #httpsPort: number | null;
   readonly #counts: RequestCounts;
-  readonly #pools: UpstreamPool[] = [];
+  readonly #upstreams: Upstreams;
+  readonly #bufferFolder: string | null;
 
+  /** `bufferFolder`: where bodies that are too long for the memory go. */
   constructor(
     configuration: Configuration,
-    deadlines: Deadlines,
+    upstreams: Upstreams,
     counts: RequestCounts,
+    bufferFolder: string | null,
     state: () => PipelineState,
   ) {
     this.#state = state;
     this.#counts = counts;
+    this.#upstreams = upstreams;
+    this.#bufferFolder = bufferFolder;
     const https = configuration.listen.https[0];
     this.#httpsPort = https === undefined ? null : "port" in https ? https.port : 443;
-    for (const site of configuration.sites) this.#add(site, deadlines);
+    for (const site of configuration.sites) this.#add(site);
   }
 
   handle(exchange: Exchange): void {
@@ -69,20 +79,8 @@ export class Pipeline {
     if (site.canonical !== null && site.canonical !== host)
       return redirectToCanonical(exchange, site.canonical);
     if (site.files !== null && site.files.answer(exchange)) return;
-    if (site.pool === null) return respondWithError(exchange, 404);
-    const { pool } = site;
-    return proxy(exchange, {
-      pool,
-      maxBody: site.maxBody,
-      finishFields: site.finishFields,
-      filter: site.filter,
-      counted: (outcome) => this.#counts.upstream(pool.upstream.name, outcome),
-    });
-  }
-
-  /** Idle connections to the apps are closed; those in use finish what they carry. */
-  close(): void {
-    for (const pool of this.#pools) pool.close();
+    if (site.app === null) return respondWithError(exchange, 404);
+    return proxy(exchange, appFor(site, exchange.target) ?? site.app);
   }
 
   #toHttps(exchange: Exchange, port: number): void {
@@ -100,14 +98,19 @@ export class Pipeline {
     return this.#sites.get(host) ?? this.#sites.get(`*${host.slice(Math.max(0, host.indexOf(".")))}`);
   }
 
-  #add(site: SiteConfiguration, deadlines: Deadlines): void {
-    const pool = site.upstream === null ? null : this.#poolFor(site.upstream, deadlines);
+  #add(site: SiteConfiguration): void {
     const setHeaders = securityHeaders(site);
     const completeCookies = site.cookies === null ? null : cookieAttributes(site.cookies);
     const finishFields = (fields: string[], exchange: Exchange): void => {
       completeCookies?.(fields, exchange.secure);
       setHeaders(fields, exchange);
     };
+    // The nearest to the client first.
+    const filter = filtersInOrder(site.compress ? [compression] : []);
+    const app = (buffering: BufferingConfiguration): ProxyOptions | null =>
+      site.upstream === null
+        ? null
+        : this.#proxyOptions(site, site.upstream.name, buffering, finishFields, filter);
     const made: Site = {
       name: site.names[0],
       canonical: site.canonical,
@@ -115,21 +118,38 @@ export class Pipeline {
         site.static.length === 0
           ? null
           : createStaticSite(site.static, finishFields, { compress: site.compress }),
-      pool,
-      maxBody: site.maxBody,
-      finishFields,
-      filter: filtersInOrder(site.compress ? [compression] : []),
+      app: app(site.buffering),
+      paths: site.paths.flatMap(({ prefix, buffering }) => {
+        const other = app(buffering);
+        return other === null ? [] : [{ prefix, app: other }];
+      }),
     };
     for (const name of site.names) this.#sites.set(name, made);
   }
 
-  #poolFor(upstream: NonNullable<SiteConfiguration["upstream"]>, deadlines: Deadlines): UpstreamPool {
-    const same = this.#pools.find((pool) => pool.upstream.name === upstream.name);
-    if (same !== undefined) return same;
-    const pool = new UpstreamPool(upstream, deadlines);
-    this.#pools.push(pool);
-    return pool;
+  #proxyOptions(
+    site: SiteConfiguration,
+    upstream: string,
+    buffering: BufferingConfiguration,
+    finishFields: ProxyOptions["finishFields"],
+    filter: ResponseFilter,
+  ): ProxyOptions {
+    const folder = this.#bufferFolder;
+    return {
+      upstream: this.#upstreams.get(upstream),
+      maxBody: site.maxBody,
+      bufferRequest: buffering.request ? { memory: REQUEST_MEMORY, folder } : null,
+      bufferResponse: buffering.response ? { memory: RESPONSE_MEMORY, disk: RESPONSE_DISK, folder } : null,
+      finishFields,
+      filter,
+      counted: (outcome) => this.#counts.upstream(upstream, outcome),
+    };
   }
+}
+
+/** The options of the longest prefix that fits the path, if any. */
+function appFor(site: Site, target: string): ProxyOptions | undefined {
+  return site.paths.find(({ prefix }) => target.startsWith(prefix))?.app;
 }
 
 /** Host without its port and in lower case; an IPv6 address without its brackets. */

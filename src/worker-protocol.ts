@@ -20,15 +20,20 @@ export type WorkerOrder =
       readonly challenges: readonly (readonly [string, string])[];
     }
   | { readonly id: number; readonly type: "counts" }
+  /** Comes with the socket's handle: listen(2) on it and accept, until told otherwise. */
+  | {
+      readonly id: number;
+      readonly type: "listen";
+      readonly key: string;
+      readonly listener: "http" | "https";
+    }
+  /** Stop to accept on it; what waits on the socket is for another worker. */
+  | { readonly id: number; readonly type: "leave"; readonly key: string }
   | { readonly id: number; readonly type: "drain"; readonly timeout: number; readonly idle: number };
-
-/** Comes with a socket. */
-export interface ConnectionHandover {
-  readonly type: "connection";
-  readonly listener: "http" | "https";
-}
 
 /** Worker to supervisor. */
 export type WorkerReport =
   | { readonly type: "started" }
-  | { readonly type: "done"; readonly id: number; readonly counts?: WorkerCounts };
+  | { readonly type: "done"; readonly id: number; readonly counts?: WorkerCounts }
+  /** An order that could not be carried out; `code` is that of the system's error. */
+  | { readonly type: "failed"; readonly id: number; readonly code: string };

@@ -18,6 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["upstream/", "certificates/", "acme/"],
   ["http2/", "tls/"],
   ["http1/"],
+  ["buffering/"],
   ["exchange/"],
   ["metrics/", "logging/"],
   ["config/"],

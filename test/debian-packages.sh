@@ -5,11 +5,11 @@
 # demo, which falls back to a built-in app.
 set -eu
 purpose=${1:-test}
-demo="gunicorn python3-django"
+demo="gunicorn python3-django curl"
 case $purpose in
   demo) packages=$demo ;;
-  test) packages="$demo pebble curl openssl nginx-light chromium prometheus nghttp2-client wrk iproute2" ;;
-  bench) packages="$demo curl openssl nginx-light caddy haproxy wrk nghttp2-client" ;;
+  test) packages="$demo pebble openssl nginx-light chromium prometheus nghttp2-client wrk iproute2" ;;
+  bench) packages="$demo openssl nginx-light caddy haproxy wrk nghttp2-client" ;;
   *) echo "usage: debian-packages.sh demo|test|bench" >&2; exit 2 ;;
 esac
 

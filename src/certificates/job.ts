@@ -162,8 +162,10 @@ export class CertificateJob {
     const { queue } = this.#context;
     const { signal } = this.#ending;
     this.#attempting = true;
+    let storedAt: number;
     try {
       this.#adopt(await queue.run(setKey(this.#plan.names), this.#isLocal, signal, () => this.#order()));
+      storedAt = this.#now;
     } catch (error) {
       this.#fail(error);
       return;
@@ -171,7 +173,7 @@ export class CertificateJob {
       this.#attempting = false;
     }
     await this.#context.publish();
-    this.#sayValid("issued");
+    this.#sayValid("issued", { swapMilliseconds: this.#now - storedAt });
   }
 
   async #order(): Promise<StoredCertificate> {
@@ -258,11 +260,12 @@ export class CertificateJob {
     return this.#plan.issuers[0].name;
   }
 
-  #sayValid(how: string): void {
+  /** `swapMilliseconds`: from stored until every worker had said that it serves it. */
+  #sayValid(how: string, swap: { swapMilliseconds?: number } = {}): void {
     const { stored, title, nextAttempt } = this.#kept;
     if (stored === null) return;
     const sentence = `certificate of ${stored.issuer} for ${title} ${how}, valid until ${moment(stored.notAfter)}`;
-    const fields = { fingerprint: stored.fingerprint };
+    const fields = { fingerprint: stored.fingerprint, ...swap };
     this.#say("valid", "info", `${sentence}; the next renewal is at ${moment(nextAttempt)}`, fields);
   }
 

@@ -1,8 +1,8 @@
 import type { CertificateChoice } from "../config/configuration.ts";
+import { isLocalName } from "../config/local-names.ts";
 import { canonicalName } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
 import type { Issuer } from "./issuer.ts";
-import { isLocalName } from "./local-names.ts";
 
 /** What a site wants. */
 export interface WantedCertificate {

@@ -70,10 +70,39 @@ export type UpstreamAddress =
 export interface UpstreamConfiguration {
   /** The name under `upstreams`, or the address as written; the metrics' label. */
   readonly name: string;
-  readonly address: UpstreamAddress;
+  readonly to: readonly [UpstreamAddress, ...UpstreamAddress[]];
   readonly connectTimeout: number;
   /** From the request's last byte to the response head, and between two reads of the body. */
   readonly responseTimeout: number;
+  /** Requests at a time, all workers together; null where it is learnt. */
+  readonly maxConcurrent: number | null;
+  /** Requests that wait, in each worker. */
+  readonly queueLength: number;
+  readonly queueTimeout: number;
+  /** How long after the app went away requests are held. */
+  readonly restartGrace: number;
+  readonly healthCheck: HealthCheckConfiguration | null;
+}
+
+export interface HealthCheckConfiguration {
+  /** Origin-form. */
+  readonly path: string;
+  readonly interval: number;
+  readonly timeout: number;
+  /** Null: the first name of the site that uses the upstream. */
+  readonly host: string | null;
+}
+
+export interface BufferingConfiguration {
+  readonly request: boolean;
+  readonly response: boolean;
+}
+
+/** What differs below a URL prefix. */
+export interface PathConfiguration {
+  /** Begins and ends with a slash. */
+  readonly prefix: string;
+  readonly buffering: BufferingConfiguration;
 }
 
 export interface StaticMapping {
@@ -118,4 +147,7 @@ export interface SiteConfiguration {
   readonly maxBody: number;
   /** The app's responses and the static files, by Accept-Encoding. */
   readonly compress: boolean;
+  readonly buffering: BufferingConfiguration;
+  /** Longest prefix first. */
+  readonly paths: readonly PathConfiguration[];
 }

@@ -3,7 +3,8 @@ import type { Shape } from "./format.ts";
 import { FORMATS } from "./formats.ts";
 import { editDistance } from "./nearest.ts";
 import type { Place, ProblemList } from "./problem.ts";
-import { isNested, ROOT, SHORTCUTS, SITE_SECTION, type Key, type Nested, type Section } from "./schema.ts";
+import { ROOT, SHORTCUTS, SITE_SECTION } from "./schema.ts";
+import { isNested, type Key, type Nested, type Section } from "./section.ts";
 
 /**
  * Lays the variables of a section over what its file says: a variable wins over the key. An empty variable is an

@@ -61,6 +61,28 @@ export const FORMATS = {
         fail(`must be auto or a number from 1 to 512, not ${show(value)}`);
     },
   },
+  count: {
+    says: "number",
+    shape: "scalar",
+    coerce: (text: string) => (/^\d{1,9}$/.test(text) ? Number(text) : text),
+    check: (value: unknown) => {
+      if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > 1_000_000)
+        fail(`must be a whole number up to 1000000, not ${show(value)}`);
+    },
+  },
+  concurrency: {
+    says: "`auto` or a number",
+    shape: "scalar",
+    coerce: (text: string) => (/^\d{1,6}$/.test(text) ? Number(text) : text),
+    check: (value: unknown) => {
+      if (value === "auto") return;
+      if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 100_000)
+        fail(`must be auto or a number from 1 to 100000, not ${show(value)}`);
+    },
+  },
+  urlPath: scalar("path of a URL", (text) => {
+    if (!/^\/[\x21\x22\x24-\x7e]*$/.test(text)) fail(`${show(text)} is no path; write for example /healthz`);
+  }),
   level: oneOf(LEVELS),
   logFormat: oneOf(["json", "pretty"]),
   tlsPolicy: oneOf(["intermediate", "modern"]),
@@ -83,7 +105,7 @@ export const FORMATS = {
     if (looksLikeUpstreamAddress(text)) parsed(parseUpstreamAddress(text, "/"));
     else plainText(text);
   }),
-  upstreamAddresses: list("list of one `unix:PATH` or `http://HOST:PORT`", (text) =>
+  upstreamAddresses: list("list of `unix:PATH` or `http://HOST:PORT`", (text) =>
     parsed(parseUpstreamAddress(text, "/")),
   ),
   cookieNames: list("list of cookie names", (text) => {
@@ -105,7 +127,6 @@ export const FORMATS = {
     },
   },
   onlyFalse: only("`false`", false),
-  onlyAuto: only("`auto`", "auto"),
   notYet: {
     says: "",
     shape: "scalar",
@@ -138,11 +159,18 @@ function checkDirectory(text: string): void {
 }
 
 function checkPrefix(prefix: string): void {
-  if (!prefix.startsWith("/")) fail(`the prefix ${show(prefix)} must begin with a slash`);
-  if (!prefix.endsWith("/")) fail(`the prefix "${prefix}" must end with a slash: "${prefix}/"`);
+  const problem = prefixProblem(prefix);
+  if (problem !== null) fail(problem);
+}
+
+/** Why a text is no URL prefix, or null where it is one. */
+export function prefixProblem(prefix: string): string | null {
+  if (!prefix.startsWith("/")) return `the prefix ${show(prefix)} must begin with a slash`;
+  if (!prefix.endsWith("/")) return `the prefix "${prefix}" must end with a slash: "${prefix}/"`;
   if (!/^[A-Za-z0-9/._~!$&'()*+,;=:@-]+$/.test(prefix))
-    fail(`the prefix ${show(prefix)} has a character that a URL's path cannot have`);
-  if (/\/\/|\/\.\.?\//.test(prefix)) fail(`the prefix "${prefix}" has an empty or a dot segment`);
+    return `the prefix ${show(prefix)} has a character that a URL's path cannot have`;
+  if (/\/\/|\/\.\.?\//.test(prefix)) return `the prefix "${prefix}" has an empty or a dot segment`;
+  return null;
 }
 
 function checkFieldName(name: string): void {

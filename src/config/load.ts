@@ -10,7 +10,8 @@ import { FormatError, show, type Format } from "./format.ts";
 import { FORMATS } from "./formats.ts";
 import { nearest } from "./nearest.ts";
 import { ProblemList, type Place } from "./problem.ts";
-import { isNested, ROOT, SITE_SECTION, type Key, type Nested, type Section } from "./schema.ts";
+import { ROOT, SITE_SECTION } from "./schema.ts";
+import { isNested, type Key, type Nested, type Section } from "./section.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
 import { unknownKey } from "./unknown-key.ts";
 

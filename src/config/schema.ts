@@ -1,44 +1,5 @@
-import type { FormatName } from "./formats.ts";
-
-/** What an upstream gets, whether it has an entry of its own or is written inline. */
-export const DEFAULT_CONNECT_TIMEOUT = "5s";
-export const DEFAULT_RESPONSE_TIMEOUT = "60s";
-
-export type Default = string | boolean | null | readonly string[];
-
-/** One key: what convict needs of it, and what the documentation says about it. */
-export interface Key {
-  readonly doc: string;
-  readonly format: FormatName;
-  /** As it is written in a file. Null: no default, the key is absent. */
-  readonly default: Default;
-  readonly env?: string;
-  /** The key must be given. */
-  readonly required?: true;
-  readonly sensitive?: true;
-  /** The contract knows the key, this version does not: the documentation lists it apart. */
-  readonly later?: true;
-}
-
-/** A key whose value is a section of its own: one, a list, or a mapping of names to sections. */
-export interface Nested {
-  readonly doc: string;
-  readonly nested: "one" | "list" | "named";
-  readonly section: Section;
-  /** A format that the value may have in place of a mapping: `hsts: false`, `certificate: auto`. */
-  readonly or?: { readonly format: FormatName; readonly default: Default };
-  /** The variable holds the section as YAML, unless `or` says otherwise. */
-  readonly env?: string;
-}
-
-/** Keys in the order of the documentation. */
-export interface Section {
-  readonly [key: string]: Key | Nested;
-}
-
-export function isNested(entry: Key | Nested): entry is Nested {
-  return "nested" in entry;
-}
+import type { Section } from "./section.ts";
+import { UPSTREAM } from "./upstream-schema.ts";
 
 const EAB: Section = {
   keyId: { doc: "Key identifier that the CA gave.", format: "text", default: null, required: true },
@@ -71,31 +32,6 @@ const ISSUER: Section = {
   eab: { doc: "External account binding, where the CA asks for one.", nested: "one", section: EAB },
 };
 
-const UPSTREAM: Section = {
-  to: {
-    doc: "Where the app listens. One address in this version.",
-    format: "upstreamAddresses",
-    default: [],
-    required: true,
-  },
-  connectTimeout: {
-    doc: "Longest wait for a connection to the app.",
-    format: "duration",
-    default: DEFAULT_CONNECT_TIMEOUT,
-  },
-  responseTimeout: {
-    doc: "Longest wait for the response head, and between two parts of the body.",
-    format: "duration",
-    default: DEFAULT_RESPONSE_TIMEOUT,
-  },
-  maxConcurrent: {
-    doc: "Requests that the app gets at a time.",
-    format: "onlyAuto",
-    default: "auto",
-    later: true,
-  },
-};
-
 const HSTS: Section = {
   maxAge: { doc: "How long a browser insists on https.", format: "duration", default: "1y" },
   includeSubDomains: { doc: "Every name below the site's names too.", format: "flag", default: false },
@@ -106,6 +42,23 @@ const COOKIES: Section = {
   secure: { doc: "Add `Secure` to the app's cookies.", format: "flag", default: true },
   httpOnly: { doc: "Cookies that get `HttpOnly`.", format: "cookieNames", default: [] },
   sameSite: { doc: "Add `SameSite` where the app did not.", format: "sameSite", default: null },
+};
+
+const BUFFERING: Section = {
+  request: {
+    doc: "Take a request body in whole before the app hears of it: 64 KB in memory, then a file without a name.",
+    format: "flag",
+    default: true,
+  },
+  response: {
+    doc: "Read the app as fast as it writes, for clients that read slowly: 256 KB in memory, then a file up to 1 GB. Event streams and `X-Accel-Buffering: no` are never held back.",
+    format: "flag",
+    default: true,
+  },
+};
+
+const PATH: Section = {
+  buffering: { doc: "As for the site.", nested: "one", section: BUFFERING },
 };
 
 const CERTIFICATE_FILES: Section = {
@@ -176,6 +129,18 @@ const SITE: Section = {
     format: "size",
     default: "100MB",
     env: "PADDOCK_MAX_BODY",
+  },
+  buffering: {
+    doc: "What stands between the app and slow clients.",
+    nested: "one",
+    section: BUFFERING,
+    env: "PADDOCK_BUFFERING",
+  },
+  paths: {
+    doc: "Other settings for what lies below a URL prefix; the longest that fits counts.",
+    nested: "named",
+    section: PATH,
+    env: "PADDOCK_PATHS",
   },
   compress: {
     doc: "Compress responses with zstd, br or gzip, whichever the client accepts. A response with `Cache-Control: no-transform` is left alone. See [compression.md](compression.md).",

@@ -1,6 +1,7 @@
 import { isIP, isIPv6 } from "node:net";
 import { domainToASCII } from "node:url";
 import type { Parsed } from "./addresses.ts";
+import { isBelowLocalSuffix } from "./local-names.ts";
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -43,12 +44,4 @@ function parseAddress(address: string): Parsed<string> {
     return { problem: `"${address}": an address with a zone cannot be a site's name` };
   if (!isIPv6(address)) return { value: address };
   return { value: new URL(`http://[${address}]/`).hostname.slice(1, -1) };
-}
-
-/** Endings that no public CA certifies: RFC 6761, RFC 6762, RFC 8375, and ICANN's domain for private use. */
-const LOCAL_SUFFIXES = ["localhost", "test", "local", "internal", "home.arpa"];
-
-/** Whether a name is one of the local endings, or below one, so that the embedded CA certifies it. */
-export function isBelowLocalSuffix(name: string): boolean {
-  return LOCAL_SUFFIXES.some((suffix) => name === suffix || name.endsWith(`.${suffix}`));
 }

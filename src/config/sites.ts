@@ -1,17 +1,21 @@
 import type {
+  BufferingConfiguration,
   CertificateChoice,
   CookieConfiguration,
   IssuerConfiguration,
+  PathConfiguration,
   SiteConfiguration,
   StaticMapping,
 } from "./configuration.ts";
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { checkFile, checkFolder } from "./files.ts";
+import { prefixProblem } from "./formats.ts";
+import { isLocalName } from "./local-names.ts";
 import { nearest } from "./nearest.ts";
 import type { Place } from "./problem.ts";
 import { SITE_SECTION } from "./schema.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
-import { isBelowLocalSuffix, parseSiteName } from "./site-name.ts";
+import { parseSiteName } from "./site-name.ts";
 import { siteUpstream, type NamedUpstreams } from "./upstreams.ts";
 
 /** What the checks across sites know of the names so far: which site has a name, and where it says so. */
@@ -84,6 +88,8 @@ function assembleSite(
     canonical,
     maxBody: values["maxBody"] as number,
     compress: values["compress"] as boolean,
+    buffering: buffering(section, undefined),
+    paths: assemblePaths(section, context),
   };
 }
 
@@ -120,6 +126,25 @@ function assembleStatic(section: SectionValues, context: AssemblyContext): Stati
   return mappings.sort((a, b) => b.prefix.length - a.prefix.length);
 }
 
+/** What lies below a prefix; what it leaves out is as for the site. */
+function assemblePaths(site: SectionValues, context: AssemblyContext): PathConfiguration[] {
+  const paths = [...(site.named["paths"] ?? [])].map(([prefix, section]) => {
+    const problem = prefixProblem(prefix);
+    if (problem !== null) context.problems.add(placeOf(site, ["paths", prefix], true), `paths: ${problem}`);
+    return { prefix, buffering: buffering(section, site) };
+  });
+  return paths.sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+function buffering(section: SectionValues, site: SectionValues | undefined): BufferingConfiguration {
+  const own = section.one["buffering"];
+  const value = (key: string): boolean => {
+    const from = site === undefined || own?.entries.has(key) === true ? own : site.one["buffering"];
+    return from?.values[key] as boolean;
+  };
+  return { request: value("request"), response: value("response") };
+}
+
 function assembleCertificate(section: SectionValues, context: AssemblyContext): CertificateChoice {
   const files = section.one["certificate"];
   if (files === undefined) return { kind: section.values["certificate"] === "local" ? "local" : "auto" };
@@ -141,7 +166,7 @@ function checkIssuable(
   for (const [index, name] of (section.values["names"] as readonly unknown[]).entries()) {
     const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
     if (parsed === undefined || "problem" in parsed) continue;
-    if (!parsed.value.startsWith("*.") || isBelowLocalSuffix(parsed.value)) continue;
+    if (!parsed.value.startsWith("*.") || isLocalName(parsed.value)) continue;
     // RFC 8555 leaves wildcards to the CA; every public CA asks for dns-01 (CA/B baseline 3.2.2.4).
     context.problems.add(
       placeOf(section, ["names", String(index)]),

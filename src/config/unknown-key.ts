@@ -1,6 +1,7 @@
 import { show } from "./format.ts";
 import { didYouMean } from "./nearest.ts";
-import { isNested, ROOT, type Section } from "./schema.ts";
+import { ROOT } from "./schema.ts";
+import { isNested, type Section } from "./section.ts";
 
 /** The message for a key that a section does not have: the nearest key, or the sections that have it. */
 export function unknownKey(key: string, section: Section): string {

@@ -1,11 +1,12 @@
 import { looksLikeUpstreamAddress, parseUpstreamAddress } from "./addresses.ts";
-import type { UpstreamAddress, UpstreamConfiguration } from "./configuration.ts";
+import type { HealthCheckConfiguration, UpstreamAddress, UpstreamConfiguration } from "./configuration.ts";
 import { absolute, type AssemblyContext } from "./context.ts";
 import { parseDuration } from "./measures.ts";
 import { didYouMean } from "./nearest.ts";
 import type { Place } from "./problem.ts";
-import { DEFAULT_CONNECT_TIMEOUT, DEFAULT_RESPONSE_TIMEOUT } from "./schema.ts";
+import type { Key } from "./section.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
+import { UPSTREAM } from "./upstream-schema.ts";
 
 /** The entries of `upstreams`; undefined for one that is there and wrong, so that using it is no second mistake. */
 export type NamedUpstreams = ReadonlyMap<string, UpstreamConfiguration | undefined>;
@@ -22,21 +23,11 @@ export function assembleUpstreams(root: SectionValues, context: AssemblyContext)
     const to = section.values["to"] as readonly unknown[];
     if (to.length === 0 && section.entries.has("to"))
       problems.add(placeOf(section, ["to"]), `upstreams.${name}.to is empty; give the app's address`);
-    if (to.length > 1)
-      problems.add(
-        placeOf(section, ["to", "1"]),
-        `upstreams.${name}.to: more than one address is not available in this version; remove all but one`,
-      );
-    const address = upstreamAddress(to[0], placeOf(section, ["to"]), context);
-    upstreams.set(
-      name,
-      address && {
-        name,
-        address,
-        connectTimeout: section.values["connectTimeout"] as number,
-        responseTimeout: section.values["responseTimeout"] as number,
-      },
+    const addresses = to.map((text, index) =>
+      upstreamAddress(text, placeOf(section, ["to", String(index)]), context),
     );
+    const known = addresses.filter((address) => address !== undefined);
+    upstreams.set(name, known.length === addresses.length ? upstream(name, known, section) : undefined);
   }
   return upstreams;
 }
@@ -52,14 +43,7 @@ export function siteUpstream(
   const place = placeOf(site, ["upstream"]);
   if (looksLikeUpstreamAddress(text)) {
     const address = upstreamAddress(text, place, context);
-    return address === undefined
-      ? null
-      : {
-          name: text,
-          address,
-          connectTimeout: parseDuration(DEFAULT_CONNECT_TIMEOUT) ?? 0,
-          responseTimeout: parseDuration(DEFAULT_RESPONSE_TIMEOUT) ?? 0,
-        };
+    return address === undefined ? null : (upstream(text, [address], null) ?? null);
   }
   if (!upstreams.has(text)) {
     const hint =
@@ -67,6 +51,33 @@ export function siteUpstream(
     context.problems.add(place, `there is no upstream ${JSON.stringify(text)}${hint}`);
   }
   return upstreams.get(text) ?? null;
+}
+
+/** `section`: null for one that is written inline and has all the defaults. */
+function upstream(
+  name: string,
+  addresses: readonly UpstreamAddress[],
+  section: SectionValues | null,
+): UpstreamConfiguration | undefined {
+  const [first, ...others] = addresses;
+  if (first === undefined) return undefined;
+  const value = (key: string): unknown => section?.values[key] ?? (UPSTREAM[key] as Key).default;
+  const duration = (key: string): number => {
+    const given = value(key);
+    return typeof given === "number" ? given : (parseDuration(given as string) ?? 0);
+  };
+  const maxConcurrent = value("maxConcurrent");
+  return {
+    name,
+    to: [first, ...others],
+    connectTimeout: duration("connectTimeout"),
+    responseTimeout: duration("responseTimeout"),
+    maxConcurrent: typeof maxConcurrent === "number" ? maxConcurrent : null,
+    queueLength: Number(value("queueLength")),
+    queueTimeout: duration("queueTimeout"),
+    restartGrace: duration("restartGrace"),
+    healthCheck: (section?.one["healthCheck"]?.values ?? null) as HealthCheckConfiguration | null,
+  };
 }
 
 /** The address in a text, or undefined where it has none, which its format has reported. */

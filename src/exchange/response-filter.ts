@@ -8,8 +8,7 @@ import type { Exchange } from "./exchange.ts";
  *
  * - `write` returns false once it holds as much as it may, and `onDrain` is called when it can take more.
  * - It takes over `onDrain` and `onClose` of the writer behind it, keeps what `onClose` was as its own, and calls
- *   that when the client has gone. The handler clears `onClose` once it has nothing left to break off, and before
- *   `finish`.
+ *   that when the client has gone, which may be after the handler's `finish`.
  * - It holds the head back as long as it does not know it, and stops silently where it finds that the Exchange has
  *   been answered meanwhile: what went wrong in the handler after `begin` may have become an error page.
  */

@@ -42,10 +42,10 @@ function namedByConnection(fields: readonly string[]): Set<string> | null {
 }
 
 /**
- * The request head as the app gets it. `_` names are dropped: WSGI turns `-` into `_`, so that `X_Forwarded_For`
+ * The request head as the app gets it, for a body of `bodyLength` bytes or -1 for chunked. `_` names are dropped: WSGI turns `-` into `_`, so that `X_Forwarded_For`
  * would arrive under the name of the real one.
  */
-export function upstreamRequestHead(exchange: Exchange): string {
+export function upstreamRequestHead(exchange: Exchange, bodyLength: number): string {
   const { fields, id, clientAddress, host } = exchange;
   const named = namedByConnection(fields);
   const scheme = exchange.secure ? "https" : "http";
@@ -56,9 +56,9 @@ export function upstreamRequestHead(exchange: Exchange): string {
     if (named !== null && named.has(name)) continue;
     head += `${name}: ${fields[index + 1]}\r\n`;
   }
-  if (exchange.bodyLength > 0 || (exchange.bodyLength === 0 && hasContentLength(fields))) {
-    head += `Content-Length: ${exchange.bodyLength}\r\n`;
-  } else if (exchange.bodyLength === -1) {
+  if (bodyLength > 0 || (bodyLength === 0 && (exchange.bodyLength !== 0 || hasContentLength(fields)))) {
+    head += `Content-Length: ${bodyLength}\r\n`;
+  } else if (bodyLength === -1) {
     head += "Transfer-Encoding: chunked\r\n";
   }
   return (
@@ -72,6 +72,14 @@ function hasContentLength(fields: readonly string[]): boolean {
   return false;
 }
 
+/** What the app says to its proxy alone. */
+const FOR_THE_PROXY = new Set([
+  "x-accel-buffering",
+  "x-accel-expires",
+  "x-accel-limit-rate",
+  "x-accel-charset",
+]);
+
 /** The app's fields as the client gets them, without those of the hop between Paddock and the app. */
 export function endToEndFields(fields: readonly string[]): string[] {
   const named = namedByConnection(fields);
@@ -79,6 +87,7 @@ export function endToEndFields(fields: readonly string[]): string[] {
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
     if (HOP_BY_HOP.has(name) || (named !== null && named.has(name))) continue;
+    if (name.startsWith("x-accel-") && FOR_THE_PROXY.has(name)) continue;
     kept.push(name, fields[index + 1] as string);
   }
   return kept;

@@ -1,7 +1,6 @@
-import { FIELD_VALUE, LIMITS, TOKEN } from "./grammar.ts";
+import { CHUNK_SIZE_LINE, FIELD_VALUE, LIMITS, TOKEN } from "./grammar.ts";
 import { MessageError } from "./problem.ts";
 
-const LINE = /^([0-9A-Fa-f]{1,13})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/;
 const CR = 13;
 const LF = 10;
 
@@ -67,8 +66,12 @@ export class ChunkedDecoder {
   #endLine(line: string): void {
     switch (this.#state) {
       case "size": {
-        const match = LINE.exec(line);
-        if (match === null) throw new MessageError(this.#status, "a chunk size that is not hexadecimal");
+        const match = CHUNK_SIZE_LINE.exec(line);
+        if (match === null)
+          throw new MessageError(
+            this.#status,
+            "a chunk size that is not hexadecimal, or an extension that is none",
+          );
         this.#remaining = Number.parseInt(match[1] as string, 16);
         this.#state = this.#remaining === 0 ? "trailer" : "data";
         return;

@@ -1,9 +1,7 @@
+import { BodyRate } from "../exchange/body-rate.ts";
 import type { BodySink } from "../exchange/exchange.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import type { ServerConnection } from "./server-connection.ts";
-
-/** nginx has a time between two reads; a rate is harder to drip under. Bytes a second. */
-const SLOWEST = 1024;
 
 /** The body of one request: what has come before a sink is there is kept, with the socket paused. */
 export class RequestBody {
@@ -15,11 +13,12 @@ export class RequestBody {
   #sink: BodySink | null = null;
   #early: Buffer[] = [];
   #failure: { status: number; reason: string } | null = null;
-  #received = 0;
+  readonly #rate: BodyRate;
 
   constructor(connection: ServerConnection, length: number) {
     this.#connection = connection;
     this.#remaining = length;
+    this.#rate = new BodyRate(connection.options.timeouts.body);
     this.#decoder = length === -1 ? new ChunkedDecoder(400, (data) => this.#deliver(data)) : null;
   }
 
@@ -67,7 +66,7 @@ export class RequestBody {
   resume(): void {
     if (this.done || this.#failure !== null) return;
     this.reading = true;
-    this.#received = 0;
+    this.#rate.restart();
     this.#connection.watchBody();
     this.#connection.socket.resume();
   }
@@ -82,13 +81,11 @@ export class RequestBody {
 
   /** Whether the last span brought enough; begins a new span. */
   fastEnough(): boolean {
-    const enough = this.#received >= (SLOWEST * this.#connection.options.timeouts.body) / 1000;
-    this.#received = 0;
-    return enough;
+    return this.#rate.fastEnough();
   }
 
   #deliver(data: Buffer): void {
-    this.#received += data.length;
+    this.#rate.count(data.length);
     if (data.length === 0) return;
     if (this.#sink === null) this.#early.push(data);
     else this.#sink.data(data);

@@ -1,5 +1,6 @@
 import { parseFieldLines, trimWhitespace, type Fields } from "./fields.ts";
-import { CONTENT_LENGTH, HOST, TOKEN } from "./grammar.ts";
+import { CONTENT_LENGTH, TOKEN } from "./grammar.ts";
+import { readHost } from "./host.ts";
 import { MessageError } from "./problem.ts";
 
 export interface RequestHead {
@@ -7,7 +8,7 @@ export interface RequestHead {
   /** Origin-form (RFC 9112 section 3.2.1), or `*` for OPTIONS. */
   readonly target: string;
   readonly minorVersion: 0 | 1;
-  /** Host as sent; the empty string only for an HTTP/1.0 request without one. */
+  /** Host as sent, but for a colon without a port; the empty string only for an HTTP/1.0 request without one. */
   readonly host: string;
   readonly fields: Fields;
   /** Bytes of the body; -1 means chunked; 0 means none. */
@@ -60,8 +61,11 @@ export function parseRequestHead(text: string): RequestHead {
   }
   if (hosts > 1) throw new MessageError(400, "more than one Host");
   if (hosts === 0 && minorVersion === 1) throw new MessageError(400, "no Host");
-  if (hosts === 1 && !HOST.test(host))
-    throw new MessageError(400, "Host is not a name with an optional port");
+  if (hosts === 1) {
+    const read = readHost(host);
+    if (read === null) throw new MessageError(400, "Host is not a name with an optional port");
+    host = read;
+  }
   if (lengths > 1) throw new MessageError(400, "more than one Content-Length");
   if (codings > 0) checkTransferCoding(codings, coding, lengths, minorVersion);
   if (expectation !== "" && expectation !== "100-continue")
@@ -114,8 +118,10 @@ function originForm(method: string, target: string, host: string): string {
   const absolute = ABSOLUTE.exec(target);
   if (absolute === null) throw new MessageError(400, "the target is neither a path nor an absolute URI");
   const [, authority, rest] = absolute as unknown as [string, string, string];
-  if (!HOST.test(authority) || authority.toLowerCase() !== host.toLowerCase()) {
+  if (readHost(authority)?.toLowerCase() !== host.toLowerCase()) {
     throw new MessageError(400, "the target names another host than Host does");
   }
+  // Section 3.2.4: the last proxy turns an empty path without a query into the asterisk, for OPTIONS only.
+  if (rest === "" && method === "OPTIONS") return "*";
   return rest.startsWith("/") ? rest : `/${rest}`;
 }

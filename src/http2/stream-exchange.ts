@@ -1,10 +1,19 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import type { BodySink, Exchange } from "../exchange/exchange.ts";
+import type { Deadlines } from "../exchange/deadlines.ts";
 import { requestId } from "../exchange/request-id.ts";
+import type { RequestHead } from "./request-head.ts";
+import { StreamBody } from "./stream-body.ts";
+import { WriteWatch, type SessionWrites } from "./write-watch.ts";
+
+const NOTHING = Buffer.alloc(0);
 
 interface StreamOrigin {
   readonly clientAddress: string;
   readonly serverName: string;
+  readonly deadlines: Deadlines;
+  /** Milliseconds each. */
+  readonly timeouts: { readonly body: number; readonly write: number };
 }
 
 /** One HTTP/2 stream as an Exchange. Flow control is the session's; pausing the body closes its window. */
@@ -29,60 +38,43 @@ export class StreamExchange implements Exchange {
   onClose: (() => void) | null = null;
   onSettled: ((completed: boolean) => void) | null = null;
   readonly #stream: ServerHttp2Stream;
+  readonly #body: StreamBody;
+  readonly #writing: WriteWatch;
   #remaining = -1;
   #settled = false;
-  #bodyDone: boolean;
 
   constructor(
     stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    fields: readonly string[],
+    head: RequestHead,
     ended: boolean,
     origin: StreamOrigin,
+    writes: SessionWrites,
   ) {
     this.#stream = stream;
-    this.method = headers[":method"] as string;
-    this.target = headers[":path"] as string;
-    this.host = headers[":authority"] ?? (headers.host as string);
-    this.fields = fields;
+    this.method = head.method;
+    this.target = head.target;
+    this.host = head.host;
+    this.fields = head.fields;
+    this.bodyLength = head.bodyLength;
     this.clientAddress = origin.clientAddress;
     this.serverName = origin.serverName;
-    this.bodyLength = ended
-      ? 0
-      : headers["content-length"] === undefined
-        ? -1
-        : Number(headers["content-length"]);
-    this.#bodyDone = ended;
-    stream.on("drain", () => this.onDrain?.());
+    const { deadlines, timeouts } = origin;
+    this.#body = new StreamBody(stream, this.bodyLength, ended, deadlines, timeouts.body);
+    this.#writing = new WriteWatch(writes, deadlines, timeouts.write, () => this.#stalled());
+    stream.on("drain", () => this.#drained());
     stream.on("close", () => this.#closed());
   }
 
   readBody(sink: BodySink): void {
-    if (this.#bodyDone) {
-      sink.end();
-      return;
-    }
-    let received = 0;
-    this.#stream.on("data", (data: Buffer) => {
-      received += data.length;
-      if (this.bodyLength >= 0 && received > this.bodyLength)
-        sink.error(400, "more bytes than Content-Length said");
-      else sink.data(data);
-    });
-    this.#stream.on("end", () => {
-      this.#bodyDone = true;
-      if (this.bodyLength >= 0 && received !== this.bodyLength)
-        sink.error(400, "fewer bytes than Content-Length said");
-      else if (!this.#stream.aborted) sink.end();
-    });
+    this.#body.start(sink);
   }
 
   pauseBody(): void {
-    this.#stream.pause();
+    this.#body.pause();
   }
 
   resumeBody(): void {
-    this.#stream.resume();
+    this.#body.resume();
   }
 
   inform(status: number, fields: readonly string[]): void {
@@ -124,7 +116,9 @@ export class StreamExchange implements Exchange {
       }
     }
     this.bytesSent += chunk.length;
-    return this.#stream.write(chunk);
+    const flowing = this.#stream.write(chunk);
+    if (!flowing) this.#writing.begin();
+    return flowing;
   }
 
   finish(): void {
@@ -135,18 +129,45 @@ export class StreamExchange implements Exchange {
       return;
     }
     if (!this.#stream.writableEnded) this.#stream.end();
+    // The exchange is over, but the stream holds what the client has not taken yet.
+    this.#writing.begin();
     // RFC 9113 section 8.1: a complete response to an unread request asks the client to stop sending.
-    if (!this.#bodyDone) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    if (!this.#body.done) {
+      this.#body.discard();
+      this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    }
     this.#settle(true);
   }
 
   abort(): void {
     if (this.#settled) return;
     this.#settle(false);
+    this.#reset();
+  }
+
+  #drained(): void {
+    // After the end no write follows; `close` tells when the last one is done.
+    if (!this.#stream.writableEnded) this.#writing.end();
+    this.onDrain?.();
+  }
+
+  #stalled(): void {
+    this.failure ||= "the client did not take the response in time";
+    if (!this.#settled) this.onClose?.();
+    this.#settle(false);
+    this.#reset();
+  }
+
+  #reset(): void {
+    // Node ends a stream before it resets it, and a response whose length the head does not tell would look whole.
+    // A write that is under way, of no bytes, keeps it from that.
+    if (this.status !== 0 && !this.#stream.writableEnded) this.#stream.write(NOTHING);
     this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   #closed(): void {
+    this.#body.unwatch();
+    this.#writing.end();
     if (this.#settled) return;
     this.onClose?.();
     this.#settle(false);

@@ -1,18 +1,11 @@
-/** What the page shows; the supervisor's status has this shape and more. */
+import type { CertificateStatus } from "../certificates/status.ts";
+
+/** What the page shows; the supervisor's status is this and more. Times are milliseconds since the epoch. */
 export interface PageStatus {
   readonly version: string;
   readonly startedAt: number;
   readonly ready: boolean;
-  readonly certificates: readonly {
-    readonly names: readonly string[];
-    readonly issuer: string;
-    readonly state: string;
-    readonly waitingFor: string | null;
-    readonly notAfter: number | null;
-    readonly nextAttempt: number | null;
-    readonly serving: string;
-    readonly lastError: { readonly message: string } | null;
-  }[];
+  readonly certificates: readonly CertificateStatus[];
   readonly sites: readonly {
     readonly names: readonly string[];
     readonly upstream: string | null;

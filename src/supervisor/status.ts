@@ -1,25 +1,8 @@
-/** What `paddock status --json` prints. Times are milliseconds since the epoch. */
-export interface DaemonStatus {
-  readonly version: string;
+import type { PageStatus } from "../status-page/page.ts";
+
+/** What `paddock status --json` prints: all that the status page shows, and what only an operator's tool needs. */
+export interface DaemonStatus extends PageStatus {
   readonly pid: number;
-  readonly startedAt: number;
+  /** The file; null where there is none. */
   readonly configuration: string | null;
-  readonly ready: boolean;
-  readonly sites: readonly {
-    readonly names: readonly string[];
-    readonly upstream: string | null;
-    readonly static: readonly string[];
-  }[];
-  readonly certificates: readonly {
-    readonly name: string;
-    readonly names: readonly string[];
-    readonly issuer: string;
-    readonly state: string;
-    readonly waitingFor: string | null;
-    readonly notAfter: number | null;
-    readonly nextAttempt: number | null;
-    readonly serving: "stored" | "temporary";
-    readonly lastError: { readonly message: string; readonly at: number } | null;
-  }[];
-  readonly workers: readonly { readonly pid: number; readonly state: string; readonly startedAt: number }[];
 }

@@ -27,7 +27,7 @@ export class Supervisor {
   readonly #log: Logger;
   readonly #exposition = new Exposition(VERSION);
   readonly #workers: Workers;
-  readonly #listeners: Listeners;
+  readonly #listeners = new Listeners();
   readonly #board: WorkerChallengeBoard;
   #configuration: Configuration;
   #certificates: CertificateManager | null = null;
@@ -39,17 +39,17 @@ export class Supervisor {
   constructor(load: () => Configuration) {
     this.#load = load;
     this.#configuration = load();
-    this.#log = createLogger(this.#configuration.log, "supervisor");
+    this.#log = createLogger(this.#configuration.log);
     this.#workers = new Workers(
       {
         configuration: this.#configuration,
         ticketKeys: this.#ticketKeys,
         certificates: [],
         challenges: new Map(),
+        sockets: [],
       },
       this.#log,
     );
-    this.#listeners = new Listeners((socket, listener) => this.#workers.give(socket, listener));
     this.#board = new WorkerChallengeBoard(this.#workers);
   }
 
@@ -69,9 +69,10 @@ export class Supervisor {
         status: () => Promise.resolve(this.status()),
       }),
     );
+    this.#listeners.open(configuration.listen, configuration.workers);
     await this.#workers.start();
     // Port 80 first: an order may begin as soon as the certificates are configured.
-    await this.#listeners.configure(configuration.listen);
+    await this.#workers.setSockets(this.#listeners.sockets);
     await certificates.configure(await this.#wanted(configuration));
     if (configuration.admin.listen !== null) {
       const sources = { status: () => this.status(), metrics: () => this.metrics() };
@@ -106,8 +107,10 @@ export class Supervisor {
       const configuration = this.#load();
       refuseFixedChanges(this.#configuration, configuration);
       const wanted = await this.#wanted(configuration);
-      await this.#listeners.configure(configuration.listen);
+      await this.#listen(configuration);
       const how = await this.#workers.configure(configuration, this.#ticketKeys);
+      this.#listeners.closeOthers(configuration.listen);
+      await this.#workers.setSockets(this.#listeners.sockets);
       await this.#certificates?.configure(wanted);
       this.#configuration = configuration;
       this.#log.level = configuration.log.level;
@@ -122,6 +125,18 @@ export class Supervisor {
       throw error;
     } finally {
       notifySystemd("READY=1");
+    }
+  }
+
+  /** Accepts on the new addresses as well as on those of before; throws and changes nothing if it cannot. */
+  async #listen(configuration: Configuration): Promise<void> {
+    this.#listeners.open(configuration.listen, configuration.workers);
+    try {
+      await this.#workers.setSockets(this.#listeners.sockets);
+    } catch (error) {
+      this.#listeners.closeOthers(this.#configuration.listen);
+      await this.#workers.setSockets(this.#listeners.sockets);
+      throw error;
     }
   }
 

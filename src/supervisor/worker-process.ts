@@ -1,11 +1,11 @@
-import { fork, type ChildProcess } from "node:child_process";
-import { existsSync, realpathSync } from "node:fs";
-import type { Socket } from "node:net";
+import { fork, type ChildProcess, type SendHandle } from "node:child_process";
+import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PaddockError } from "../errors.ts";
 import type { WorkerCounts } from "../metrics/request-counts.ts";
-import type { ConnectionHandover, WorkerOrder, WorkerReport } from "../worker-protocol.ts";
+import { listenError, type ListeningSocket, type SocketHandle } from "./listeners.ts";
+import type { WorkerOrder, WorkerReport } from "../worker-protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 
@@ -29,25 +29,33 @@ export class WorkerProcess {
     number,
     { done: (counts?: WorkerCounts) => void; failed: (error: Error) => void }
   >();
-  readonly #inTransit = new Map<Socket, ConnectionHandover["listener"]>();
+  readonly #listensOn = new Set<string>();
   readonly #started: Promise<void>;
   #nextId = 1;
 
-  constructor(readable: readonly string[], exited: (worker: WorkerProcess, how: string) => void) {
+  /** `bufferFolder`: where it may write files without a name; made here, and removed when it has ended. */
+  constructor(
+    readable: readonly string[],
+    bufferFolder: string,
+    exited: (worker: WorkerProcess, how: string) => void,
+  ) {
     this.readable = readable;
+    mkdirSync(bufferFolder, { recursive: true, mode: 0o700 });
     const folders = [
       PROGRAM,
       MODULES,
       ...(existsSync(MODULES) ? [realpathSync(MODULES)] : []),
       resolve(PROGRAM, "../package.json"),
+      bufferFolder,
       ...readable,
     ];
-    this.#child = fork(ENTRY, [], {
+    this.#child = fork(ENTRY, [bufferFolder], {
       execArgv: [
         "--permission",
         "--allow-net",
         "--disable-warning=ExperimentalWarning",
         ...folders.map((folder) => `--allow-fs-read=${folder}`),
+        `--allow-fs-write=${bufferFolder}`,
         ...profiling(),
       ],
       // Only what a worker has to know; the environment may hold EAB keys and other secrets.
@@ -63,10 +71,15 @@ export class WorkerProcess {
     });
     this.#started.catch(() => undefined);
     this.#child.on("message", (message: WorkerReport) => {
-      if (message.type !== "done") return;
-      if (message.counts !== undefined) this.counts = message.counts;
-      this.#waiting.get(message.id)?.done(message.counts);
+      if (message.type === "started") return;
+      const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
+      if (message.type === "failed") {
+        waiting?.failed(new OrderFailed(message.code));
+        return;
+      }
+      if (message.counts !== undefined) this.counts = message.counts;
+      waiting?.done(message.counts);
     });
     this.#child.on("error", () => undefined);
     this.#child.on("exit", (code, signal) => {
@@ -74,6 +87,7 @@ export class WorkerProcess {
       for (const { failed } of this.#waiting.values())
         failed(new PaddockError("ERR_WORKER_GONE", "a worker ended"));
       this.#waiting.clear();
+      rmSync(bufferFolder, { recursive: true, force: true });
       exited(this, signal ?? `code ${code}`);
     });
   }
@@ -87,7 +101,7 @@ export class WorkerProcess {
   }
 
   /** Resolves once the worker has put it in force; rejects when it ends before. */
-  order(order: WithoutId<WorkerOrder>): Promise<WorkerCounts | undefined> {
+  order(order: WithoutId<WorkerOrder>, handle?: SocketHandle): Promise<WorkerCounts | undefined> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       if (this.state === "gone") {
@@ -95,7 +109,7 @@ export class WorkerProcess {
         return;
       }
       this.#waiting.set(id, { done: resolve, failed: reject });
-      this.#child.send({ ...order, id }, (error) => {
+      this.#child.send({ ...order, id }, handle as SendHandle | undefined, (error) => {
         if (error === null) return;
         this.#waiting.delete(id);
         reject(error);
@@ -103,29 +117,42 @@ export class WorkerProcess {
     });
   }
 
-  /** Hands a connection over. */
-  give(socket: Socket, listener: ConnectionHandover["listener"]): void {
-    this.#inTransit.set(socket, listener);
-    this.#child.send({ type: "connection", listener } satisfies ConnectionHandover, socket, {}, (error) => {
-      if (error !== null) return;
-      this.#inTransit.delete(socket);
-    });
-  }
-
-  /**
-   * Connections that were to be handed over and were not: Node sends one socket at a time and keeps the others
-   * back, so that those behind the one on its way are still whole when the worker has died.
-   */
-  takeBack(): [Socket, ConnectionHandover["listener"]][] {
-    const back = [...this.#inTransit].filter(
-      ([socket]) => !socket.destroyed && socket.remoteAddress !== undefined,
-    );
-    this.#inTransit.clear();
-    return back;
+  /** Gives it exactly these sockets to accept on; rejects if it cannot listen on one of them. */
+  async listenOn(sockets: readonly ListeningSocket[]): Promise<void> {
+    const wanted = new Set(sockets.map(({ key }) => key));
+    const orders = sockets
+      .filter(({ key }) => !this.#listensOn.has(key))
+      .map(async (socket) => {
+        const { key, listener, address, handle } = socket;
+        this.#listensOn.add(key);
+        try {
+          await this.order({ type: "listen", key, listener }, handle);
+        } catch (error) {
+          this.#listensOn.delete(key);
+          if (!(error instanceof OrderFailed)) throw error;
+          throw listenError(error.code, address, listener);
+        }
+      });
+    for (const key of this.#listensOn) {
+      if (wanted.has(key)) continue;
+      this.#listensOn.delete(key);
+      orders.push(this.order({ type: "leave", key }).then(() => undefined));
+    }
+    await Promise.all(orders);
   }
 
   kill(): void {
     this.#child.kill("SIGKILL");
+  }
+}
+
+/** The worker said that it could not. */
+class OrderFailed extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(code);
+    this.code = code;
   }
 }
 

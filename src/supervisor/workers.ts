@@ -1,10 +1,12 @@
-import type { Socket } from "node:net";
+import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
+import { join } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { WorkerCounts } from "../metrics/request-counts.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
+import { socketsOf, type ListeningSocket } from "./listeners.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
@@ -12,8 +14,6 @@ const SHORT_LIFE = 10_000;
 const LONGEST_WAIT = 30_000;
 /** A replaced worker keeps idle connections that long for one more request, milliseconds. */
 const IDLE_GRACE = 10_000;
-/** Connections that wait for a worker to start; more are closed, as a full backlog would. */
-const LONGEST_QUEUE = 4096;
 
 /** What every worker must know, kept so that a new one can be told. */
 interface Knowledge {
@@ -21,16 +21,15 @@ interface Knowledge {
   ticketKeys: string;
   certificates: readonly TlsCertificate[];
   challenges: ReadonlyMap<string, string>;
+  sockets: readonly ListeningSocket[];
 }
 
-/** The workers: started, told, replaced, and given connections in turn. */
+/** The workers: started, told, replaced, and given the sockets to accept on. */
 export class Workers {
   readonly retired: WorkerCounts[] = [];
   readonly #log: Logger;
   readonly #all = new Set<WorkerProcess>();
-  readonly #queue: { socket: Socket; listener: "http" | "https" }[] = [];
   #serving: WorkerProcess[] = [];
-  #turn = 0;
   #known: Knowledge;
   #wait = 0;
   #closing = false;
@@ -50,16 +49,10 @@ export class Workers {
     await Promise.all(Array.from({ length: configuration.workers }, () => this.#startOne()));
   }
 
-  /** Round robin: with long-lived connections nothing fairer is known at accept than that each gets as many. */
-  give(socket: Socket, listener: "http" | "https"): void {
-    const worker = this.#serving[this.#turn++ % Math.max(1, this.#serving.length)];
-    if (worker !== undefined) {
-      worker.give(socket, listener);
-    } else if (this.#closing || this.#queue.length >= LONGEST_QUEUE) {
-      socket.destroy();
-    } else {
-      this.#queue.push({ socket, listener });
-    }
+  /** Resolves when all of them are accepted on; rejects with ERR_LISTEN if one cannot be. */
+  async setSockets(sockets: readonly ListeningSocket[]): Promise<void> {
+    this.#known.sockets = sockets;
+    await this.#assignSockets();
   }
 
   /** In place where that is enough; with new processes where a worker's permissions or number have changed. */
@@ -79,6 +72,7 @@ export class Workers {
     const old = [...this.#serving];
     await Promise.all(Array.from({ length: configuration.workers }, () => this.#startOne()));
     this.#serving = this.#serving.filter((worker) => !old.includes(worker));
+    await this.#assignSockets();
     for (const worker of old) this.#retire(worker, configuration.shutdownTimeout, IDLE_GRACE);
     return "replaced";
   }
@@ -120,7 +114,6 @@ export class Workers {
   /** Finishes what is in flight, for at most `timeout` milliseconds. */
   async drain(timeout: number): Promise<void> {
     this.#closing = true;
-    for (const { socket } of this.#queue.splice(0)) socket.destroy();
     const leaving = [...this.#all];
     this.#serving = [];
     for (const worker of leaving) this.#retire(worker, timeout, 0);
@@ -135,8 +128,11 @@ export class Workers {
   }
 
   async #startOne(): Promise<void> {
-    const worker = new WorkerProcess(readableFolders(this.#known.configuration), (gone, how) =>
-      this.#exited(gone, how),
+    const { storage } = this.#known.configuration;
+    const worker = new WorkerProcess(
+      readableFolders(this.#known.configuration),
+      join(realpathSync(storage), "buffers", randomUUID()),
+      (gone, how) => this.#exited(gone, how),
     );
     this.#all.add(worker);
     await worker.started();
@@ -153,12 +149,27 @@ export class Workers {
     if (this.#known.challenges !== challenges) {
       await worker.order({ type: "challenges", challenges: [...this.#known.challenges] });
     }
-    for (const { socket, listener } of this.#queue.splice(0)) this.give(socket, listener);
+    await this.#assignSockets();
+  }
+
+  /**
+   * Every socket has a worker that accepts on it as long as there is one; each worker has as many as the others.
+   * A socket may change hands at any time: what waits on it is accepted by the next.
+   */
+  async #assignSockets(): Promise<void> {
+    const { sockets } = this.#known;
+    const serving = this.#serving;
+    await Promise.all(
+      serving.map((worker, place) =>
+        worker.listenOn(socketsOf(place, serving.length, sockets)).catch((error: unknown) => {
+          if (worker.state === "serving") throw error;
+        }),
+      ),
+    );
   }
 
   #retire(worker: WorkerProcess, timeout: number, idle: number): void {
     worker.state = "draining";
-    // Connections that were handed over before this message arrive before it: the channel keeps its order.
     worker.order({ type: "drain", timeout, idle }).catch(() => undefined);
     setTimeout(() => {
       if (this.#all.has(worker)) worker.kill();
@@ -170,7 +181,12 @@ export class Workers {
     if (worker.counts !== null) this.#keepCounts(worker.counts);
     const wasServing = this.#serving.includes(worker);
     this.#serving = this.#serving.filter((other) => other !== worker);
-    for (const [socket, listener] of worker.takeBack()) this.give(socket, listener);
+    this.#assignSockets().catch((error: unknown) =>
+      this.#log.error(
+        { cause: messageOf(error) },
+        "the sockets of a worker that ended could not be given on",
+      ),
+    );
     if (this.#closing || (!wasServing && worker.startedAt + SHORT_LIFE < Date.now())) return;
     if (!wasServing && this.#serving.length >= this.#known.configuration.workers) return;
     this.#wait =

@@ -1,19 +1,38 @@
 import { connect, type Socket } from "node:net";
-import type { UpstreamConfiguration } from "../config/configuration.ts";
+import type { UpstreamAddress } from "../config/configuration.ts";
+import { systemErrorCode } from "../errors.ts";
 import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
-import { ChunkedDecoder } from "../http1/chunked.ts";
-import { HeadScanner } from "../http1/head-scanner.ts";
-import { parseResponseHead, type ResponseHead } from "../http1/response-head.ts";
+import { fieldValue } from "../http1/fields.ts";
 import { failureOf, UpstreamFailure } from "./failure.ts";
+import { ResponseReader, type ResponseEvents } from "./response-reader.ts";
 
-/** Receives one response. Data is valid during the call only; return false to stop until resume(). */
-export interface ResponseSink {
-  inform(head: ResponseHead): void;
-  head(head: ResponseHead): void;
-  data(data: Buffer): boolean;
+/** Milliseconds each. */
+export interface UpstreamTimeouts {
+  readonly connectTimeout: number;
+  /** From the request's last byte to the response head, and between two parts of the body. */
+  readonly responseTimeout: number;
+}
+
+/** What the owner of connections is told. */
+export interface ConnectionOwner {
+  connected(): void;
+  /** It has carried a whole exchange and can carry another. */
+  idle(connection: UpstreamConnection): void;
+  gone(connection: UpstreamConnection): void;
+  /** A Keep-Alive field of the app. */
+  keepAlive(value: string): void;
+}
+
+export interface ResponseSink extends ResponseEvents {
   end(): void;
   error(failure: UpstreamFailure): void;
 }
+
+/**
+ * A request of this many bytes, sent in one write, is read by a server in one read or not at all; Gunicorn reads
+ * 8192 bytes at a time. Bytes.
+ */
+const ONE_READ = 4096;
 
 /** One read buffer for all connections: every callback consumes or copies what it was given before it returns. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
@@ -24,90 +43,121 @@ export class UpstreamConnection implements Expiring {
   onWritable: (() => void) | null = null;
   /** Whether it has carried a whole exchange before, so that a close may mean only that it was stale. */
   used = false;
+  /** When it was given back, milliseconds since the epoch. */
+  idleSince = 0;
   readonly #socket: Socket;
-  readonly #upstream: UpstreamConfiguration;
+  readonly #address: UpstreamAddress;
+  readonly #timeouts: UpstreamTimeouts;
   readonly #deadlines: Deadlines;
-  readonly #idle: (connection: UpstreamConnection) => void;
-  readonly #gone: (connection: UpstreamConnection) => void;
-  readonly #scanner = new HeadScanner(502);
+  readonly #owner: ConnectionOwner;
+  readonly #reader = new ResponseReader();
   #connected = false;
-  #pending: Buffer | null = null;
+  #onConnected: (() => void) | null = null;
   #sink: ResponseSink | null = null;
-  #method = "";
-  #response: ResponseHead | null = null;
-  #remaining = 0;
-  #decoder: ChunkedDecoder | null = null;
-  #flowing = true;
+  #endless = false;
   #requestDone = false;
-  #responseDone = false;
+  /** Of the request under way. */
+  #writes = 0;
+  #sentBytes = 0;
+  #received = false;
 
   constructor(
-    upstream: UpstreamConfiguration,
+    address: UpstreamAddress,
+    timeouts: UpstreamTimeouts,
     deadlines: Deadlines,
-    idle: (connection: UpstreamConnection) => void,
-    gone: (connection: UpstreamConnection) => void,
+    owner: ConnectionOwner,
   ) {
-    this.#upstream = upstream;
+    this.#address = address;
+    this.#timeouts = timeouts;
     this.#deadlines = deadlines;
-    this.#idle = idle;
-    this.#gone = gone;
-    const { address } = upstream;
+    this.#owner = owner;
     const onread = {
       buffer: READ_BUFFER,
       callback: (length: number) => {
         this.#receive(READ_BUFFER.subarray(0, length));
-        return this.#flowing;
+        return this.#reader.flowing;
       },
     };
     this.#socket =
       address.kind === "unix"
         ? connect({ path: address.path, onread })
         : connect({ host: address.host, port: address.port, noDelay: true, onread });
-    this.deadline = Date.now() + upstream.connectTimeout;
+    this.deadline = Date.now() + timeouts.connectTimeout;
     deadlines.add(this);
     this.#socket.on("connect", () => {
       this.#connected = true;
+      owner.connected();
       this.#await();
+      this.#onConnected?.();
+      this.#onConnected = null;
     });
     this.#socket.on("drain", () => this.onWritable?.());
     this.#socket.on("error", (error) => {
-      if (this.#connected) this.#fail(failureOf(error, this.#response !== null));
-      else this.#fail(new UpstreamFailure("connect", false, error));
+      if (this.#connected) this.#fail(failureOf(address, error, this.#received, this.#isUntouched(error)));
+      else this.#fail(new UpstreamFailure(address, "connect", false, error, true));
     });
     this.#socket.on("end", () => this.#ended());
     this.#socket.on("close", () => {
       deadlines.delete(this);
       this.#ended();
-      this.#gone(this);
+      owner.gone(this);
     });
   }
 
-  /** Sends a request head and, where it is small and there at once, its body. */
-  send(method: string, head: string, sink: ResponseSink): void {
-    this.#method = method;
-    this.#sink = sink;
-    this.#response = null;
-    this.#decoder = null;
-    this.#requestDone = false;
-    this.#responseDone = false;
-    this.#flowing = true;
-    this.#socket.write(head, "latin1");
+  /** Whether there is nothing left to do for the request that was sent last. */
+  get done(): boolean {
+    return this.#sink === null;
   }
 
-  /** `data` MUST not change afterwards: the socket keeps it until it is written. */
+  /** Sends a request head, and with it a body that is there at once. */
+  send(method: string, head: string, body: Buffer | null, sink: ResponseSink): void {
+    this.#sink = sink;
+    this.#reader.begin(method);
+    this.#endless = false;
+    this.#requestDone = false;
+    this.#received = false;
+    this.#writes = 1;
+    this.onWritable = null;
+    if (body === null) {
+      this.#sentBytes = head.length;
+      this.#socket.write(head, "latin1");
+      return;
+    }
+    const whole = Buffer.allocUnsafe(head.length + body.length);
+    whole.write(head, 0, "latin1");
+    body.copy(whole, head.length);
+    this.#sentBytes = whole.length;
+    this.#socket.write(whole);
+  }
+
+  /** `data` MUST not change afterwards: the socket keeps it until it is written. False: wait for `onWritable`. */
   write(data: Buffer | string): boolean {
+    this.#writes++;
     return this.#socket.write(data, "latin1");
+  }
+
+  /** Calls back when the connection stands; at once where it does. Never, if it fails. */
+  onceConnected(callback: () => void): void {
+    if (this.#connected) callback();
+    else this.#onConnected = callback;
   }
 
   /** The request is complete. */
   finish(): void {
     this.#requestDone = true;
     this.#await();
-    if (this.#responseDone) this.#release();
+    if (this.#reader.done) this.#release();
+  }
+
+  /** This response may be quiet for as long as the app likes. */
+  waitEndlessly(): void {
+    this.#endless = true;
+    this.deadline = Infinity;
   }
 
   resume(): void {
-    this.#flowing = true;
+    if (this.#sink === null) return;
+    this.#reader.flowing = true;
     this.#await();
     this.#socket.resume();
   }
@@ -117,104 +167,87 @@ export class UpstreamConnection implements Expiring {
     this.#socket.destroy();
   }
 
+  /** The rest of the request cannot be sent. */
+  breakOff(reason: string): void {
+    this.#fail(new UpstreamFailure(this.#address, "closed", this.#received, new Error(reason)));
+  }
+
   expire(): void {
     const code = this.#connected ? "ERR_RESPONSE_TIMEOUT" : "ETIMEDOUT";
     const cause = Object.assign(new Error("no answer in time"), { code });
-    if (this.#connected) this.#fail(new UpstreamFailure("timeout", this.#response !== null, cause));
-    else this.#fail(new UpstreamFailure("connect", false, cause));
+    if (this.#connected) this.#fail(new UpstreamFailure(this.#address, "timeout", this.#received, cause));
+    else this.#fail(new UpstreamFailure(this.#address, "connect", false, cause, true));
   }
 
   /** Time runs only while the app has all that it needs and we are willing to read. */
   #await(): void {
-    const waiting = this.#connected && this.#sink !== null && this.#requestDone && this.#flowing;
-    if (!waiting && !this.#connected) return;
-    this.deadline = waiting ? Date.now() + this.#upstream.responseTimeout : Infinity;
+    if (!this.#connected) return;
+    const waiting = this.#sink !== null && this.#requestDone && this.#reader.flowing && !this.#endless;
+    this.deadline = waiting ? Date.now() + this.#timeouts.responseTimeout : Infinity;
   }
 
   #receive(data: Buffer): void {
-    if (this.#sink === null) {
+    const sink = this.#sink;
+    if (sink === null) {
       // Bytes that nobody asked for: the connection can no longer be trusted.
       this.#socket.destroy();
       return;
     }
+    this.#received = true;
     try {
-      let bytes = data;
-      while (this.#response === null) {
-        if (this.#pending !== null) bytes = Buffer.concat([this.#pending, bytes]);
-        const end = this.#scanner.scan(bytes);
-        if (end === -1) {
-          this.#pending = Buffer.from(bytes);
-          return;
-        }
-        this.#pending = null;
-        this.#takeHead(parseResponseHead(bytes.toString("latin1", 0, end - 4), this.#method));
-        bytes = bytes.subarray(end);
-        if (bytes.length === 0 && this.#response === null) return;
-      }
-      this.#takeBody(bytes);
+      const used = this.#reader.feed(data, sink);
+      // The sink may have given up meanwhile.
+      if (this.#sink !== sink) return;
+      if (this.#reader.done) this.#complete(sink, used === data.length);
+      else this.#await();
     } catch (error) {
-      this.#fail(failureOf(error, this.#response !== null));
+      this.#fail(failureOf(this.#address, error, true));
     }
   }
 
-  #takeHead(head: ResponseHead): void {
-    const sink = this.#sink as ResponseSink;
-    if (head.status < 200) {
-      if (head.status === 101)
-        throw new UpstreamFailure("protocol", false, new Error("an upgrade nobody asked for"));
-      if (head.status !== 100) sink.inform(head);
-      return;
+  #complete(sink: ResponseSink, nothingBehind: boolean): void {
+    const head = this.#reader.response;
+    if (head !== null && head.keepAlive && nothingBehind) {
+      const keepAlive = fieldValue(head.fields, "keep-alive");
+      if (keepAlive !== undefined) this.#owner.keepAlive(keepAlive);
+      if (this.#requestDone) {
+        this.#release();
+        return;
+      }
     }
-    this.#response = head;
-    this.#remaining = head.bodyLength;
-    if (head.bodyLength === -1) {
-      this.#decoder = new ChunkedDecoder(502, (data) => {
-        if (this.#sink !== null && !this.#sink.data(data)) this.#flowing = false;
-      });
-    }
-    sink.head(head);
+    // The app answered without taking the whole request, or will close: this connection is spent.
+    this.#sink = null;
+    this.deadline = Infinity;
+    sink.end();
+    this.#socket.destroy();
   }
 
-  #takeBody(bytes: Buffer): void {
-    const head = this.#response as ResponseHead;
+  #release(): void {
     const sink = this.#sink;
-    if (sink === null) return;
-    let used = bytes.length;
-    if (this.#decoder !== null) {
-      used = this.#decoder.feed(bytes, 0);
-      if (this.#decoder.done) this.#responseDone = true;
-    } else if (head.bodyLength === -2) {
-      if (used > 0 && !sink.data(bytes)) this.#flowing = false;
-    } else {
-      used = Math.min(this.#remaining, bytes.length);
-      this.#remaining -= used;
-      if (used > 0 && !sink.data(bytes.subarray(0, used))) this.#flowing = false;
-      if (this.#remaining === 0) this.#responseDone = true;
-    }
-    if (!this.#flowing) this.#await();
-    else if (this.deadline !== Infinity) this.#await();
-    if (!this.#responseDone) return;
-    const reusable = used === bytes.length && head.keepAlive;
-    if (!reusable) this.#socket.end();
-    if (!this.#requestDone || !reusable) {
-      // The app answered without taking the whole request, or will close: this connection is spent.
-      this.#sink = null;
-      this.deadline = Infinity;
-      sink.end();
-      this.#socket.destroy();
-      return;
-    }
-    this.#release(sink);
-  }
-
-  #release(sink: ResponseSink | null = this.#sink): void {
     this.#sink = null;
     this.used = true;
-    this.#flowing = true;
+    this.#reader.flowing = true;
     this.deadline = Infinity;
     // Given back first: the end of this response may begin the next request, which can then have it.
-    this.#idle(this);
+    this.idleSince = Date.now();
+    this.#owner.idle(this);
     sink?.end();
+  }
+
+  /**
+   * unix(7), and net/unix/af_unix.c: a peer that closes a stream socket gives ECONNRESET when it had not accepted
+   * the connection, or left unread what was sent; EPIPE when it had closed before. A short request that went out in
+   * one write has then been read by nobody, and even a POST may go elsewhere. TCP cannot tell.
+   */
+  #isUntouched(error: unknown): boolean {
+    const code = systemErrorCode(error);
+    return (
+      this.#address.kind === "unix" &&
+      (code === "ECONNRESET" || code === "EPIPE") &&
+      !this.#received &&
+      this.#writes === 1 &&
+      this.#sentBytes <= ONE_READ
+    );
   }
 
   #ended(): void {
@@ -223,15 +256,13 @@ export class UpstreamConnection implements Expiring {
       this.#socket.destroy();
       return;
     }
-    if (this.#response?.bodyLength === -2) {
+    if (this.#reader.response?.bodyLength === -2) {
       this.#sink = null;
       sink.end();
       this.#socket.destroy();
       return;
     }
-    this.#fail(
-      new UpstreamFailure("closed", this.#response !== null, new Error("the app closed the connection")),
-    );
+    this.breakOff("the app closed the connection");
   }
 
   #fail(failure: UpstreamFailure): void {

@@ -6,15 +6,42 @@ import { MessageError } from "../http1/problem.ts";
 
 /** What went wrong between Paddock and the app. */
 export class UpstreamFailure extends Error {
+  readonly address: UpstreamAddress;
   readonly kind: "connect" | "timeout" | "closed" | "protocol";
   /** Whether a part of the response has been received. */
   readonly begun: boolean;
+  /** Whether it is certain that the app has read nothing of the request, so that any method may be sent again. */
+  readonly untouched: boolean;
 
-  constructor(kind: UpstreamFailure["kind"], begun: boolean, cause: unknown) {
+  constructor(
+    address: UpstreamAddress,
+    kind: UpstreamFailure["kind"],
+    begun: boolean,
+    cause: unknown,
+    untouched = false,
+  ) {
     super(messageOf(cause), { cause });
+    this.address = address;
     this.kind = kind;
     this.begun = begun;
+    this.untouched = untouched;
   }
+}
+
+/** What a restart looks like from here: the socket is gone, or nobody listens, or its backlog is full. */
+const PASSING = new Set([
+  "ENOENT",
+  "ECONNREFUSED",
+  "EAGAIN",
+  "ECONNRESET",
+  "EPIPE",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+]);
+
+/** Whether it is worth to wait for the app; permission, for one, will not come by waiting. */
+export function mayPass(failure: UpstreamFailure): boolean {
+  return failure.untouched && PASSING.has(systemErrorCode(failure.cause) ?? "");
 }
 
 /** The one place where a failure becomes a status. */
@@ -23,7 +50,8 @@ export function statusOf(failure: UpstreamFailure): 502 | 504 {
 }
 
 /** The sentence that an operator reads: what failed and what to do. */
-export function explain(failure: UpstreamFailure, address: UpstreamAddress): string {
+export function explain(failure: UpstreamFailure): string {
+  const { address } = failure;
   const where = address.kind === "unix" ? address.path : `${address.host}:${address.port}`;
   switch (failure.kind) {
     case "timeout":
@@ -53,6 +81,8 @@ function explainConnect(
       return address.kind === "unix"
         ? `permission denied on ${deniedComponent(address.path)} for uid ${process.getuid?.()}; let this user through it, e.g. chmod o+x on a folder or a common group on the socket`
         : `permission denied when connecting to ${where}`;
+    case "EAGAIN":
+      return `the backlog of the app at ${where} is full; give it more workers, or set maxConcurrent`;
     case "ETIMEDOUT":
       return `the app at ${where} did not accept a connection in time; it is overloaded or its backlog is full`;
     default:
@@ -77,7 +107,13 @@ function deniedComponent(path: string): string {
 }
 
 /** A thrown value from a connection as a failure. */
-export function failureOf(error: unknown, begun: boolean): UpstreamFailure {
+export function failureOf(
+  address: UpstreamAddress,
+  error: unknown,
+  begun: boolean,
+  untouched = false,
+): UpstreamFailure {
   if (error instanceof UpstreamFailure) return error;
-  return new UpstreamFailure(error instanceof MessageError ? "protocol" : "closed", begun, error);
+  const kind = error instanceof MessageError ? "protocol" : "closed";
+  return new UpstreamFailure(address, kind, begun, error, untouched);
 }

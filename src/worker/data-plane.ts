@@ -3,14 +3,16 @@ import type { Configuration } from "../config/configuration.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
-import { serveHttp2 } from "../http2/server-session.ts";
-import { createLogger, type Logger } from "../logging/logger.ts";
+import { ServerSession } from "../http2/server-session.ts";
+import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
 import { RequestCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
 import { acceptTls } from "../tls/accept.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import { CertificateTable } from "../tls/certificate-table.ts";
 import { TLS_POLICIES } from "../tls/policy.ts";
+import { Upstreams } from "../upstream/registry.ts";
+import type { BackendChange } from "../upstream/upstream.ts";
 
 type Listener = "http" | "https";
 
@@ -19,20 +21,26 @@ export class DataPlane {
   readonly counts = new RequestCounts();
   readonly #deadlines = new Deadlines();
   readonly #connections = new Set<{ drain(idle: number): void }>();
+  readonly #upstreams: Upstreams;
+  readonly #bufferFolder: string | null;
   #configuration: Configuration;
   #certificates: readonly TlsCertificate[] = [];
   #ticketKeys: Buffer;
   #table: CertificateTable;
   #challenges: ReadonlyMap<string, string> = new Map();
   #pipeline: Pipeline;
-  #log: Logger;
+  readonly #logs: WorkerLogger;
   #draining: (() => void) | null = null;
   #idle = 0;
 
-  constructor(configuration: Configuration, ticketKeys: Buffer) {
+  /** `bufferFolder`: the one folder that this worker may write to. */
+  constructor(configuration: Configuration, ticketKeys: Buffer, bufferFolder: string | null) {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
-    this.#log = createLogger(configuration.log, "worker");
+    this.#bufferFolder = bufferFolder;
+    this.#logs = createWorkerLogger(configuration.log);
+    this.#upstreams = new Upstreams(this.#deadlines, (change) => this.#backendChanged(change));
+    this.#upstreams.configure(configuration.sites);
     this.#table = this.#makeTable();
     this.#pipeline = this.#makePipeline();
   }
@@ -40,11 +48,10 @@ export class DataPlane {
   configure(configuration: Configuration, ticketKeys: Buffer): void {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
-    this.#log.level = configuration.log.level;
+    this.#logs.log.level = configuration.log.level;
     this.#table = this.#makeTable();
-    const before = this.#pipeline;
+    this.#upstreams.configure(configuration.sites);
     this.#pipeline = this.#makePipeline();
-    before.close();
   }
 
   setCertificates(certificates: readonly TlsCertificate[]): void {
@@ -63,7 +70,6 @@ export class DataPlane {
       socket.destroy();
       return;
     }
-    socket.setNoDelay(true);
     this.counts.connection(listener, 1);
     socket.on("close", () => this.counts.connection(listener, -1));
     if (listener === "http") {
@@ -86,10 +92,11 @@ export class DataPlane {
           this.#closed(handshake);
           return;
         }
-        const session = serveHttp2(secured, {
+        const session = new ServerSession(secured, {
           clientAddress,
           serverName,
-          keepAlive: this.#configuration.timeouts.keepAlive,
+          timeouts: this.#configuration.timeouts,
+          deadlines: this.#deadlines,
           handle: (exchange) => this.#handle(exchange),
           refused: (status, reason) => this.#refused(status, reason, clientAddress),
           closed: () => this.#closed(session),
@@ -109,8 +116,8 @@ export class DataPlane {
   }
 
   close(): void {
-    this.#pipeline.close();
-    this.#log.flush();
+    this.#upstreams.close();
+    this.#logs.flush();
   }
 
   #serveHttp1(socket: Socket, clientAddress: string, secure: boolean, serverName: string): void {
@@ -149,11 +156,11 @@ export class DataPlane {
     const { site, handler, protocol, method } = exchange;
     this.counts.ended(site, handler, protocol, method, status, seconds);
     if (!this.#configuration.log.access) return;
-    const line: Record<string, unknown> = {
+    this.#logs.request({
       site,
       client: exchange.clientAddress,
       method,
-      target: exchange.target.length > 2048 ? `${exchange.target.slice(0, 2048)}…` : exchange.target,
+      target: exchange.target,
       host: exchange.host,
       protocol,
       status,
@@ -161,18 +168,22 @@ export class DataPlane {
       seconds,
       handler,
       id: exchange.id,
-    };
-    if (!completed) line.broken = true;
-    if (exchange.failure !== "") line.cause = exchange.failure;
-    if (status >= 500 || (!completed && status !== 499)) this.#log.error(line, "request");
-    else this.#log.info(line, "request");
+      broken: !completed,
+      cause: exchange.failure,
+    });
   }
 
   #refused(status: number, cause: string, client: string): void {
     this.counts.began();
     this.counts.ended("", "codec", "HTTP", "other", status, 0);
     if (this.#configuration.log.access)
-      this.#log.info({ client, status, cause, handler: "codec" }, "request refused");
+      this.#logs.log.info({ client, status, cause, handler: "codec" }, "request refused");
+  }
+
+  #backendChanged({ upstream, backend, state, cause }: BackendChange): void {
+    const well = state === "up" || state === "healthy";
+    const line = cause === "" ? { upstream, backend, state } : { upstream, backend, state, cause };
+    this.#logs.log[well ? "info" : "warn"](line, `the app is ${state}`);
   }
 
   #makeTable(): CertificateTable {
@@ -184,7 +195,7 @@ export class DataPlane {
   }
 
   #makePipeline(): Pipeline {
-    return new Pipeline(this.#configuration, this.#deadlines, this.counts, () => ({
+    return new Pipeline(this.#configuration, this.#upstreams, this.counts, this.#bufferFolder, () => ({
       challenges: this.#challenges,
       certificates: this.#table,
     }));

@@ -1,22 +1,27 @@
-import type { Socket } from "node:net";
-import type { ConnectionHandover, WorkerOrder, WorkerReport } from "../worker-protocol.ts";
+import { messageOf, systemErrorCode } from "../errors.ts";
+import type { WorkerOrder, WorkerReport } from "../worker-protocol.ts";
+import { AcceptingSockets } from "./accepting-sockets.ts";
 import { DataPlane } from "./data-plane.ts";
 
 /**
- * A worker process. It starts with nothing: configuration, certificates and connections all come by message from
- * the supervisor, and it leaves when it is told to or when the supervisor is gone.
+ * A worker process. It starts with nothing: configuration, certificates and listening sockets all come by message
+ * from the supervisor, and it leaves when it is told to or when the supervisor is gone.
  */
 let plane: DataPlane | null = null;
+const sockets = new AcceptingSockets((socket, listener) => {
+  if (plane === null) socket.destroy();
+  else plane.accept(socket, listener);
+});
 
 function report(message: WorkerReport): void {
   process.send?.(message);
 }
 
-function obey(order: WorkerOrder): void {
+function obey(order: WorkerOrder, handle: unknown): void {
   switch (order.type) {
     case "configure": {
       const keys = Buffer.from(order.ticketKeys, "base64");
-      if (plane === null) plane = new DataPlane(order.configuration, keys);
+      if (plane === null) plane = new DataPlane(order.configuration, keys, process.argv[2] ?? null);
       else plane.configure(order.configuration, keys);
       break;
     }
@@ -29,7 +34,18 @@ function obey(order: WorkerOrder): void {
     case "counts":
       if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts.snapshot() });
       return;
+    case "listen":
+      sockets.listen(order.key, order.listener, handle).then(
+        () => report({ type: "done", id: order.id }),
+        (error: unknown) =>
+          report({ type: "failed", id: order.id, code: systemErrorCode(error) ?? messageOf(error) }),
+      );
+      return;
+    case "leave":
+      sockets.leave(order.key);
+      break;
     case "drain":
+      sockets.close();
       plane?.drain(order.idle, () => leave(order.id));
       setTimeout(() => leave(order.id), order.timeout).unref();
       return;
@@ -48,11 +64,7 @@ function leave(id: number): void {
   );
 }
 
-process.on("message", (message: WorkerOrder | ConnectionHandover, socket?: Socket) => {
-  if (message.type !== "connection") obey(message);
-  else if (plane === null) socket?.destroy();
-  else if (socket !== undefined) plane.accept(socket, message.listener);
-});
+process.on("message", (order: WorkerOrder, handle: unknown) => obey(order, handle));
 process.on("disconnect", () => process.exit(0));
 // The terminal's Ctrl-C reaches the whole group; the supervisor decides when a worker leaves.
 process.on("SIGINT", () => undefined);

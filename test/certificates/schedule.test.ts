@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isLocalName } from "../../src/certificates/local-names.ts";
+import { isLocalName } from "../../src/config/local-names.ts";
 import {
   renewalInfoDelay,
   renewalTime,
@@ -72,7 +72,7 @@ void describe("after failures", () => {
 
 void describe("names that no public CA certifies", () => {
   for (const name of [
-    ..."localhost app.localhost *.localhost app.test *.test db.internal printer.local router.home.arpa intranet".split(
+    ..."localhost app.localhost *.localhost app.test *.test db.internal printer.local router.home.arpa *.home.arpa intranet".split(
       " ",
     ),
     ..."127.0.0.1 127.8.8.8 ::1 10.1.2.3 172.31.0.1 192.168.1.1 169.254.1.1 100.64.0.1 fe80::1 fd00::1 LOCALHOST".split(

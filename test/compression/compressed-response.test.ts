@@ -6,7 +6,7 @@ import { CompressedResponse } from "../../src/handlers/compression/compressed-re
 import { compression } from "../../src/handlers/compression.ts";
 import { proxy } from "../../src/handlers/proxy.ts";
 import type { ResponseSink } from "../../src/upstream/connection.ts";
-import type { UpstreamPool } from "../../src/upstream/pool.ts";
+import type { Upstream } from "../../src/upstream/upstream.ts";
 import { CODINGS, decode, GrowingDecoder } from "./decode.ts";
 import { Recorder } from "./recorder.ts";
 
@@ -121,15 +121,25 @@ void test("a client that goes while the last bytes are compressed takes no conne
   let sink: ResponseSink | undefined;
   let destroyed = 0;
   const connection = {
-    send: (_method: string, _head: string, given: ResponseSink) => (sink = given),
+    send: (_method: string, _head: string, _body: null, given: ResponseSink) => (sink = given),
     finish: () => undefined,
     destroy: () => destroyed++,
+  };
+  const upstream = {
+    admission: {
+      enter: (applicant: { admitted(): void }) => applicant.admitted(),
+      leave: () => undefined,
+    },
+    hold: { cancel: () => undefined },
+    take: () => ({ backend: { inFlight: 1 }, connection }),
   };
   const counted: string[] = [];
   const answer = (): ResponseSink => {
     proxy(recorder.exchange, {
-      pool: { take: () => connection } as unknown as UpstreamPool,
+      upstream: upstream as unknown as Upstream,
       maxBody: 0,
+      bufferRequest: null,
+      bufferResponse: null,
       finishFields: () => undefined,
       filter: compression,
       counted: (outcome) => counted.push(outcome),

@@ -135,8 +135,24 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     "upstreams.app.to is missing; give it",
   ],
   [
-    `${SITE}upstreams: { app: { to: [unix:/x, «unix:/y] } }`,
-    /^upstreams\.app\.to: more than one address is not available/,
+    `${SITE}upstreams: { app: { to: [unix:/x, «"unix:"] } }`,
+    "upstreams.app.to[1]: the path of the socket is missing after unix:",
+  ],
+  [
+    `${SITE}upstreams: { app: { to: [unix:/x], queueLength: «many } }`,
+    'upstreams.app.queueLength: must be a whole number up to 1000000, not "many"',
+  ],
+  [
+    `${SITE}upstreams: { app: { to: [unix:/x], healthCheck: «{ interval: 5s } } }`,
+    "upstreams.app.healthCheck.path is missing; give it",
+  ],
+  [
+    `${SITE}upstreams: { app: { to: [unix:/x], healthCheck: { path: «healthz } } }`,
+    'upstreams.app.healthCheck.path: "healthz" is no path; write for example /healthz',
+  ],
+  [
+    "sites: [{ names: [a.example], upstream: unix:/x, paths: { «/up: { buffering: { request: false } } } }]",
+    'paths: the prefix "/up" must end with a slash: "/up/"',
   ],
   [`${SITE}upstreams: { app: { to: «[] } }`, "upstreams.app.to is empty; give the app's address"],
   [
@@ -246,8 +262,8 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   ],
   [`${SITE}challenges: [«http-1]`, 'challenges[0]: "http-1" is no challenge; did you mean "http-01"?'],
   [
-    `${SITE}upstreams: { a: { to: [unix:/x], maxConcurrent: «4 } }`,
-    "upstreams.a.maxConcurrent: 4 is not available in this version; remove the key",
+    `${SITE}upstreams: { a: { to: [unix:/x], maxConcurrent: «0 } }`,
+    "upstreams.a.maxConcurrent: must be auto or a number from 1 to 100000, not 0",
   ],
   [site("internal: «{ /a/: /b }"), "sites[0].internal: this key is not available in this version; remove it"],
   [site("compress: «gzip"), 'sites[0].compress: must be true or false, not "gzip"'],

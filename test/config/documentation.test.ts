@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { configurationPage } from "../../docs/generate.ts";
-import { isNested, ROOT, type Section } from "../../src/config/schema.ts";
+import { ROOT } from "../../src/config/schema.ts";
+import { isNested, type Section } from "../../src/config/section.ts";
 
 const repository = join(import.meta.dirname, "../..");
 

@@ -54,7 +54,7 @@ void test("describes one site wholly by environment, as the sidecar runs", () =>
   const [site] = configuration.sites;
   assert.ok(site);
   assert.deepEqual(site.names, ["shop.example", "www.shop.example"]);
-  assert.deepEqual(site.upstream?.address, { kind: "unix", path: "/run/app/app.sock" });
+  assert.deepEqual(site.upstream?.to[0], { kind: "unix", path: "/run/app/app.sock" });
   assert.deepEqual(
     site.static.map(({ prefix }) => prefix),
     ["/static/admin/", "/static/"],
@@ -107,7 +107,7 @@ void test("a variable wins over the key of the file, and an empty one is no vari
   const configuration = loadText(folder, text, { PADDOCK_EMAIL: "env@a.example", PADDOCK_STORAGE: "" });
   assert.equal(configuration.email, "env@a.example");
   assert.equal(configuration.storage, join(folder, "here"), "relative to the file");
-  assert.deepEqual(configuration.sites[0]?.upstream?.address, {
+  assert.deepEqual(configuration.sites[0]?.upstream?.to[0], {
     kind: "unix",
     path: join(folder, "run/app.sock"),
   });

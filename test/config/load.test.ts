@@ -46,9 +46,14 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         names: ["yourdomain.com", "www.yourdomain.com"],
         upstream: {
           name: "unix:/home/youruser/yourproject/yourproject.sock",
-          address: { kind: "unix", path: "/home/youruser/yourproject/yourproject.sock" },
+          to: [{ kind: "unix", path: "/home/youruser/yourproject/yourproject.sock" }],
           connectTimeout: 5000,
           responseTimeout: 60_000,
+          maxConcurrent: null,
+          queueLength: 1000,
+          queueTimeout: 30_000,
+          restartGrace: 30_000,
+          healthCheck: null,
         },
         static: [{ prefix: "/static/", folder: join(folder, "static") }],
         certificate: { kind: "auto" },
@@ -58,9 +63,29 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         canonical: null,
         maxBody: 100 * 1024 ** 2,
         compress: true,
+        buffering: { request: true, response: true },
+        paths: [],
       },
     ],
   });
+});
+
+void test("a path says what differs, and the longest comes first", () => {
+  const { sites } = loadText(
+    folder,
+    `sites:
+  - names: [a.example]
+    upstream: unix:/x
+    buffering: { response: false }
+    paths:
+      /up/: { buffering: { request: false } }
+      /up/load/: { buffering: { request: true, response: true } }
+`,
+  );
+  assert.deepEqual(sites[0]?.paths, [
+    { prefix: "/up/load/", buffering: { request: true, response: true } },
+    { prefix: "/up/", buffering: { request: false, response: false } },
+  ]);
 });
 
 void test("the result is frozen to its leaves", () => {
@@ -83,7 +108,7 @@ void test("names become lower case and A-labels; addresses and wildcards are nam
     "::1",
     "*.dev.localhost",
   ]);
-  assert.deepEqual(sites[0]?.upstream?.address, { kind: "tcp", host: "::1", port: 8000 });
+  assert.deepEqual(sites[0]?.upstream?.to[0], { kind: "tcp", host: "::1", port: 8000 });
 });
 
 void test("anchors and aliases may be used", () => {
@@ -102,7 +127,7 @@ void test("check accepts every sample in config/ once its folders are there", ()
   for (const name of samples) {
     // The samples name folders of a machine that is not this one.
     const text = readFileSync(join(repository, "config", name), "utf8").replace(
-      /^( +\/[a-z]+\/: ).*$/gm,
+      /^( +\/[a-z]+\/: )\/.*$/gm,
       `$1${folder}/static/`,
     );
     assert.doesNotThrow(() => loadText(folder, text), name);

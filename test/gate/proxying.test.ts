@@ -19,6 +19,8 @@ describe("a site with an app and static files", () => {
         mkdirSync(`${folder}/static`);
         writeFileSync(`${folder}/static/site.css`, "body{}");
         return `issuers: [{ local: true }]
+upstreams:
+  raw: { to: ["unix:${folder}/raw.sock"], restartGrace: 500ms }
 sites:
   - names: [app.test, www.app.test]
     upstream: unix:${folder}/app.sock
@@ -27,7 +29,7 @@ sites:
     maxBody: 1MB
     headers: { Referrer-Policy: no-referrer, X-Powered-By: null }
   - names: [other.test]
-    upstream: unix:${folder}/raw.sock`;
+    upstream: raw`;
       },
     });
     app = await startApp(`${paddock.folder}/app.sock`);

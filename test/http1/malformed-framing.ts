@@ -5,6 +5,10 @@ const length = (value: string): readonly [string, string] => [
   value === "" ? "empty" : value,
   `${request("POST / HTTP/1.1", `Content-Length: ${value}`)}hello`,
 ];
+const extended = (extension: string): readonly [string, string] => [
+  `5${extension}`,
+  `5${extension}\r\nhello\r\n0\r\n\r\n`,
+];
 const coding = (value: string): readonly [string, string] => [value, post(`Transfer-Encoding: ${value}`)];
 
 /** Host, framing fields, expectations and chunked bodies. */
@@ -22,9 +26,18 @@ export const FRAMING: readonly MalformedCase[] = [
     ...["a.test, b.test", "a.test b.test", "a.test/", "a.test/path", "http://a.test", "user@a.test"].map(
       (value) => [value, host(`Host: ${value}`)] as const,
     ),
-    ...["a.test?x", "a.test#x", "a.test:", "a.test:http", "a.test:-1", "a.test:123456", "a.test:80:80"].map(
-      (value) => [value, host(`Host: ${value}`)] as const,
-    ),
+    ...[
+      "a.test?x",
+      "a.test#x",
+      "a.test:http",
+      "a.test:-1",
+      "a.test:65536",
+      "a.test:99999",
+      "a.test:123456",
+      "a.test:80:80",
+      "a.test::",
+      "[::1]:65536",
+    ].map((value) => [value, host(`Host: ${value}`)] as const),
     ...["a%2etest", "a\\test", "<script>", "a'test", "[::1", "::1", "[g::1]", ".a.test", "-", ":80"].map(
       (value) => [value, host(`Host: ${value}`)] as const,
     ),
@@ -134,6 +147,14 @@ export const FRAMING: readonly MalformedCase[] = [
     ["much longer", `5;${"a".repeat(20_000)}\r\nhello\r\n0\r\n\r\n`],
     ["too long after the last", `5\r\nhello\r\n0;${"a".repeat(300)}\r\n\r\n`],
     ["a space and no semicolon", "5 a=b\r\nhello\r\n0\r\n\r\n"],
+    ...[";", "; ", ";\t", " ;", ";;", ";a;", ";;a", ";=", ";=b", ";a=", ";a= ", ";a==b", ";a b"].map(
+      extended,
+    ),
+    ...[";a=b c", ";a=b=c", ';a="b', ';a="b"c', ';a=b"c"', ';a="b\\"', ';a""', ';"a"', ";a=(b)", ";\xe9"].map(
+      extended,
+    ),
+    ["a space last", "5;a \r\nhello\r\n0\r\n\r\n"],
+    ["a semicolon after the last size", "5\r\nhello\r\n0;\r\n\r\n"],
   ]),
   ...bodies("end of a chunk", [
     ["LF after the size", "5\nhello\r\n0\r\n\r\n"],

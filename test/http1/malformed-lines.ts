@@ -48,6 +48,8 @@ export const LINES: readonly MalformedCase[] = [
     ["another host", request("GET http://evil.test/ HTTP/1.1")],
     ["another host by https", request("GET https://evil.test/ HTTP/1.1")],
     ["another port", request("GET http://example.com:8080/ HTTP/1.1")],
+    ["a port that is none", request("GET http://example.com:65536/ HTTP/1.1")],
+    ["another host for OPTIONS *", request("OPTIONS http://evil.test HTTP/1.1")],
     ["a subdomain", request("GET http://www.example.com/ HTTP/1.1")],
     ["a longer name", request("GET http://example.com.evil.test/ HTTP/1.1")],
     ["user information", request("GET http://admin@example.com/ HTTP/1.1")],

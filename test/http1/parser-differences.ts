@@ -91,7 +91,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "chunk size":
     "A size of unlimited digits overflows in a parser of fixed width, and costs time before any body has come.",
   "chunk extension":
-    "Nobody uses extensions, so nobody sees them: bytes without use beside each byte of body (CVE-2024-22019). Node has a limit of 16 KB; here a chunk line has 256 bytes.",
+    "Nobody uses extensions, so nobody sees them: bytes without use beside each byte of body (CVE-2024-22019). Node has a limit of 16 KB; here a chunk line has 256 bytes. What is no extension by the grammar of RFC 9112 section 7.1.1 is refused: parsers differ in where such a line ends.",
   trailer: "Trailers are dropped here; without a limit of their own they are unbounded work after the body.",
 };
 

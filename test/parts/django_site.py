@@ -151,7 +151,8 @@ def endless(request):
         finally:
             note("closed")
 
-    return StreamingHttpResponse(parts(), content_type="text/plain")
+    # Paddock's buffer would take in what the client does not.
+    return StreamingHttpResponse(parts(), content_type="text/plain", headers={"X-Accel-Buffering": "no"})
 
 
 urlpatterns = [

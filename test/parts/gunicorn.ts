@@ -16,6 +16,8 @@ export async function startGunicorn(options: {
   folder: string;
   socket: string;
   workerClass: "sync" | "gthread";
+  /** The database is there from a start before. */
+  prepared?: boolean;
 }): Promise<Gunicorn> {
   const { folder, socket, workerClass } = options;
   const environment = {
@@ -24,7 +26,8 @@ export async function startGunicorn(options: {
     PYTHONDONTWRITEBYTECODE: "1",
   };
   const at = { cwd: import.meta.dirname, env: environment };
-  await promisify(execFile)(PYTHON, ["-c", "import django_site; django_site.prepare()"], at);
+  if (options.prepared !== true)
+    await promisify(execFile)(PYTHON, ["-c", "import django_site; django_site.prepare()"], at);
   const threads = workerClass === "gthread" ? ["--threads", "4", "--keep-alive", "5"] : [];
   const child = spawn(
     PYTHON,

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from "node:net";
 
-/** Top-level names that never lead anywhere public, with where that is written. */
+/** Endings that no public CA certifies, since they never lead anywhere public; with where that is written. */
 const LOCAL_SUFFIXES = [
   "localhost", // RFC 6761 §6.3
   "test", // RFC 6761 §6.2
@@ -25,6 +25,11 @@ localAddresses.addSubnet("::", 127, "ipv6"); // :: and ::1
 localAddresses.addSubnet("fc00::", 7, "ipv6");
 localAddresses.addSubnet("fe80::", 10, "ipv6");
 
+/** Whether a name, in lower case, is one of the local endings or below one. */
+export function isBelowLocalSuffix(name: string): boolean {
+  return LOCAL_SUFFIXES.some((suffix) => name === suffix || name.endsWith(`.${suffix}`));
+}
+
 /**
  * Whether no public CA may certify the name (CA/Browser Forum baseline requirements §4.2.2: internal names and
  * reserved addresses). Such names get their certificate from the embedded CA without being asked.
@@ -34,5 +39,5 @@ export function isLocalName(name: string): boolean {
   if (family !== 0) return localAddresses.check(name, family === 4 ? "ipv4" : "ipv6");
   const host = name.toLowerCase().replace(/^\*\./, "").replace(/\.$/, "");
   if (!host.includes(".")) return true;
-  return LOCAL_SUFFIXES.some((suffix) => host.endsWith(`.${suffix}`));
+  return isBelowLocalSuffix(host);
 }
