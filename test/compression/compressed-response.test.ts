@@ -129,6 +129,7 @@ void test("a client that goes while the last bytes are compressed takes no conne
     admission: {
       enter: (applicant: { admitted(): void }) => applicant.admitted(),
       leave: () => undefined,
+      cancel: () => undefined,
     },
     hold: { cancel: () => undefined },
     take: () => ({ backend: { inFlight: 1 }, connection }),
