@@ -92,6 +92,12 @@ def stream(request):
     return StreamingHttpResponse(parts(), content_type="text/plain")
 
 
+def some_bytes(request, length):
+    """Byte number n is n modulo 251."""
+    pattern = bytes(range(251))
+    return HttpResponse((pattern * (length // 251 + 1))[:length], content_type="application/octet-stream")
+
+
 def slow(request):
     time.sleep(float(request.GET["seconds"]))
     return HttpResponse("slow")
@@ -165,5 +171,6 @@ urlpatterns = [
     path("upload/", upload),
     path("stream/", stream),
     path("slow/", slow),
+    path("bytes/<int:length>/", some_bytes),
 ]
 application = WSGIHandler()

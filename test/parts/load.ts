@@ -6,6 +6,8 @@ export interface LoadTarget {
   readonly host: string;
   readonly path: string;
   readonly ca: string;
+  /** Every other request is a POST with this body. */
+  readonly post?: Buffer;
 }
 
 export class Load {
@@ -21,19 +23,23 @@ export class Load {
     this.#target = target;
     this.#open = new Agent({ keepAlive: true, maxSockets: 8 });
     let turn = 0;
-    this.#timer = setInterval(() => this.#send(turn++ % 2 === 0), 1000 / rate);
+    this.#timer = setInterval(() => {
+      this.#send(turn % 2 === 0, turn % 4 < 2);
+      turn++;
+    }, 1000 / rate);
   }
 
   /** Waits for what is under way. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    const end = Date.now() + 20_000;
+    const end = Date.now() + 45_000;
     while (this.#inFlight > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
     this.#open.destroy();
   }
 
-  #send(keepAlive: boolean): void {
-    const { port, host, path, ca } = this.#target;
+  #send(keepAlive: boolean, mayPost: boolean): void {
+    const { port, host, path, ca, post } = this.#target;
+    const body = mayPost ? post : undefined;
     this.#inFlight++;
     let settled = false;
     const settle = (failure?: string): void => {
@@ -51,18 +57,21 @@ export class Load {
         path,
         ca,
         agent: keepAlive ? this.#open : false,
-        headers: { host },
+        method: body === undefined ? "GET" : "POST",
+        headers: { host, ...(body === undefined ? {} : { "content-length": body.length }) },
       },
       (response) => {
         response.resume();
         response.on("end", () =>
-          settle(response.statusCode === 200 ? undefined : `status ${response.statusCode}`),
+          settle(response.statusCode === 200 ? undefined : `${asked.method} status ${response.statusCode}`),
         );
         response.on("error", (error) => settle(error.message));
       },
     );
-    asked.on("error", (error) => settle(`${asked.reusedSocket ? "reused" : "new"}: ${error.message}`));
-    asked.setTimeout(15_000, () => asked.destroy(new Error("timeout")));
-    asked.end();
+    asked.on("error", (error) =>
+      settle(`${asked.method} ${asked.reusedSocket ? "reused" : "new"}: ${error.message}`),
+    );
+    asked.setTimeout(40_000, () => asked.destroy(new Error("timeout")));
+    asked.end(body);
   }
 }
