@@ -44,7 +44,7 @@ interface Content {
  * is there the file goes out as it is.
  *
  * One is made at a time and in the thread pool, of which it takes one thread of four: the others stay free for
- * reading files. Nothing is written to disk, since a worker may not.
+ * reading files. They are in memory alone, since a worker writes nothing that lasts.
  */
 export class CompressedForms {
   readonly #contents = new Map<string, Content>();
