@@ -1,6 +1,8 @@
 import type { BufferingConfiguration, Configuration, SiteConfiguration } from "./config/configuration.ts";
 import type { Exchange } from "./exchange/exchange.ts";
+import { filtersInOrder, type ResponseFilter } from "./exchange/response-filter.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
+import { compression } from "./handlers/compression.ts";
 import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
 import { redirectToCanonical, redirectToHttps } from "./handlers/https-redirect.ts";
@@ -103,12 +105,19 @@ export class Pipeline {
       completeCookies?.(fields, exchange.secure);
       setHeaders(fields, exchange);
     };
+    // The nearest to the client first.
+    const filter = filtersInOrder(site.compress ? [compression] : []);
     const app = (buffering: BufferingConfiguration): ProxyOptions | null =>
-      site.upstream === null ? null : this.#proxyOptions(site, site.upstream.name, buffering, finishFields);
+      site.upstream === null
+        ? null
+        : this.#proxyOptions(site, site.upstream.name, buffering, finishFields, filter);
     const made: Site = {
       name: site.names[0],
       canonical: site.canonical,
-      files: site.static.length === 0 ? null : createStaticSite(site.static, finishFields),
+      files:
+        site.static.length === 0
+          ? null
+          : createStaticSite(site.static, finishFields, { compress: site.compress }),
       app: app(site.buffering),
       paths: site.paths.flatMap(({ prefix, buffering }) => {
         const other = app(buffering);
@@ -123,6 +132,7 @@ export class Pipeline {
     upstream: string,
     buffering: BufferingConfiguration,
     finishFields: ProxyOptions["finishFields"],
+    filter: ResponseFilter,
   ): ProxyOptions {
     const folder = this.#bufferFolder;
     return {
@@ -131,6 +141,7 @@ export class Pipeline {
       bufferRequest: buffering.request ? { memory: REQUEST_MEMORY, folder } : null,
       bufferResponse: buffering.response ? { memory: RESPONSE_MEMORY, disk: RESPONSE_DISK, folder } : null,
       finishFields,
+      filter,
       counted: (outcome) => this.#counts.upstream(upstream, outcome),
     };
   }

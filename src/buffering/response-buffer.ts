@@ -1,5 +1,6 @@
 import { messageOf } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import type { ResponseWriter } from "../exchange/response-filter.ts";
 import type { BufferOptions } from "./body-buffer.ts";
 import { TemporaryFile } from "./temporary-file.ts";
 
@@ -15,6 +16,7 @@ const MOST_UNWRITTEN = 1024 * 1024;
  */
 export class ResponseBuffer {
   readonly #exchange: Exchange;
+  readonly #response: ResponseWriter;
   readonly #options: BufferOptions & { readonly disk: number };
   /** Room again after a `write` that returned false. */
   readonly #drained: () => void;
@@ -33,11 +35,18 @@ export class ResponseBuffer {
   #ended = false;
   #closed = false;
 
-  constructor(exchange: Exchange, options: BufferOptions & { readonly disk: number }, drained: () => void) {
+  /** `response`: the exchange, or what filters have put in front of it. */
+  constructor(
+    exchange: Exchange,
+    response: ResponseWriter,
+    options: BufferOptions & { readonly disk: number },
+    drained: () => void,
+  ) {
     this.#exchange = exchange;
+    this.#response = response;
     this.#options = options;
     this.#drained = drained;
-    exchange.onDrain = () => {
+    response.onDrain = () => {
       this.#flowing = true;
       this.#pump();
     };
@@ -52,7 +61,7 @@ export class ResponseBuffer {
   write(data: Buffer): boolean {
     if (this.#closed) return true;
     if (this.#flowing && this.#isEmpty()) {
-      this.#flowing = this.#exchange.write(data, true);
+      this.#flowing = this.#response.write(data, true);
       return true;
     }
     const { memory, folder, disk } = this.#options;
@@ -99,7 +108,7 @@ export class ResponseBuffer {
     if (this.#isEmpty()) {
       if (this.#ended) {
         this.close();
-        this.#exchange.finish();
+        this.#response.finish();
         return;
       }
     } else if (this.#hasWork()) {
@@ -112,7 +121,7 @@ export class ResponseBuffer {
     while (this.#flowing && this.#parts.length > 0 && !this.#closed) {
       const part = this.#parts.shift() as Buffer;
       this.#inMemory -= part.length;
-      this.#flowing = this.#exchange.write(part);
+      this.#flowing = this.#response.write(part);
     }
   }
 
@@ -147,7 +156,7 @@ export class ResponseBuffer {
     } catch (error) {
       this.#exchange.failure ||= `a buffered response could not be read back: ${messageOf(error)}`;
       this.close();
-      this.#exchange.abort();
+      this.#response.abort();
     } finally {
       this.#busy = false;
       if (this.#closed) this.#file?.close();

@@ -145,6 +145,8 @@ export interface SiteConfiguration {
   readonly canonical: string | null;
   /** Bytes; a longer request body gets 413. */
   readonly maxBody: number;
+  /** The app's responses and the static files, by Accept-Encoding. */
+  readonly compress: boolean;
   readonly buffering: BufferingConfiguration;
   /** Longest prefix first. */
   readonly paths: readonly PathConfiguration[];

@@ -142,7 +142,12 @@ const SITE: Section = {
     section: PATH,
     env: "PADDOCK_PATHS",
   },
-  compress: { doc: "Compress responses.", format: "onlyFalse", default: false, later: true },
+  compress: {
+    doc: "Compress responses with zstd, br or gzip, whichever the client accepts. A response with `Cache-Control: no-transform` is left alone. See [compression.md](compression.md).",
+    format: "flag",
+    default: true,
+    env: "PADDOCK_COMPRESS",
+  },
 };
 
 const LISTEN: Section = {

@@ -87,6 +87,7 @@ function assembleSite(
       : null) as CookieConfiguration | null,
     canonical,
     maxBody: values["maxBody"] as number,
+    compress: values["compress"] as boolean,
     buffering: buffering(section, undefined),
     paths: assemblePaths(section, context),
   };

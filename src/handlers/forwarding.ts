@@ -41,6 +41,8 @@ export class Forwarding implements Applicant, Held, ResponseSink {
   #backend: Backend | null = null;
   #connection: UpstreamConnection | null = null;
   #relay: ResponseRelay | null = null;
+  /** The app's response is whole. */
+  #ended = false;
   #repeated = false;
   #lastFailure: UpstreamFailure | null = null;
 
@@ -119,7 +121,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
     const { upstream } = this.#options;
     this.#exchange.failure ||= "the client went away";
     this.#relay?.close();
-    this.#options.counted("client_gone");
+    if (!this.#ended) this.#options.counted("client_gone");
     if (!this.#admitted) upstream.admission.cancel(this);
     upstream.hold.cancel(this);
     this.#connection?.destroy();
@@ -141,6 +143,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
 
   end(): void {
     // The app is done, whether or not the client has all of it.
+    this.#ended = true;
     this.#leave();
     this.#options.counted("ok");
     (this.#relay as ResponseRelay).end();
@@ -182,7 +185,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
     const exchange = this.#exchange;
     this.#body?.discard();
     exchange.failure ||= reason;
-    if (exchange.status !== 0) exchange.abort();
+    if (exchange.status !== 0) (this.#relay ?? exchange).abort();
     else respondWithError(exchange, status, status === 503 ? ["retry-after", RETRY_AFTER] : []);
   }
 

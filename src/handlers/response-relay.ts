@@ -1,6 +1,7 @@
 import type { BufferOptions } from "../buffering/body-buffer.ts";
 import { ResponseBuffer } from "../buffering/response-buffer.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import type { ResponseFilter, ResponseWriter } from "../exchange/response-filter.ts";
 import { fieldValue } from "../http1/fields.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import { endToEndFields } from "./forwarded-fields.ts";
@@ -10,6 +11,8 @@ export interface RelayOptions {
   readonly bufferResponse: (BufferOptions & { readonly disk: number }) | null;
   /** Sets what the app left out; may change the list that it is given. */
   readonly finishFields: (fields: string[], exchange: Exchange) => void;
+  /** What stands between the response and the client. */
+  readonly filter: ResponseFilter;
 }
 
 /** Passes one response of the app to the client. */
@@ -18,6 +21,8 @@ export class ResponseRelay {
   readonly #options: RelayOptions;
   /** Lets the app go on after `data` returned false. */
   readonly #resume: () => void;
+  /** The exchange, or what the filter put in front of it. */
+  #response: ResponseWriter;
   #buffer: ResponseBuffer | null = null;
   #buffered: boolean;
   /** A response without a body is sent in one piece with its end. */
@@ -25,6 +30,7 @@ export class ResponseRelay {
 
   constructor(exchange: Exchange, options: RelayOptions, resume: () => void) {
     this.#exchange = exchange;
+    this.#response = exchange;
     this.#options = options;
     this.#resume = resume;
     this.#buffered = options.bufferResponse !== null;
@@ -37,36 +43,43 @@ export class ResponseRelay {
     const endless = isEventStream(head.fields) || fieldValue(head.fields, "x-accel-buffering") === "no";
     if (endless) this.#buffered = false;
     this.#options.finishFields(fields, exchange);
+    const declared = exchange.method === "HEAD" ? declaredLength(head.fields) : head.bodyLength;
+    const length = declared < 0 ? -1 : declared;
+    this.#response = this.#options.filter(exchange, head.status, fields, length, exchange);
     if (head.bodyLength === 0 && exchange.method !== "HEAD") {
       this.#whole = { status: head.status, fields };
       return { endless };
     }
-    const declared = exchange.method === "HEAD" ? declaredLength(head.fields) : head.bodyLength;
-    exchange.begin(head.status, fields, declared < 0 ? -1 : declared);
-    exchange.onDrain = this.#resume;
+    this.#response.begin(head.status, fields, length);
+    this.#response.onDrain = this.#resume;
     return { endless };
   }
 
   /** `data` is valid during the call only. False: stop until `resume` is called. */
   data(data: Buffer): boolean {
     if (this.#buffer !== null) return this.#buffer.write(data);
-    if (this.#exchange.write(data, true)) return true;
+    if (this.#response.write(data, true)) return true;
     const { bufferResponse } = this.#options;
     if (!this.#buffered || bufferResponse === null) return false;
     // From here on the client lags behind the app.
-    this.#buffer = new ResponseBuffer(this.#exchange, bufferResponse, this.#resume);
+    this.#buffer = new ResponseBuffer(this.#exchange, this.#response, bufferResponse, this.#resume);
     return true;
   }
 
   end(): void {
-    if (this.#whole !== null) this.#exchange.respond(this.#whole.status, this.#whole.fields, null);
-    else if (this.#buffer !== null) this.#buffer.end();
-    else this.#exchange.finish();
+    if (this.#whole !== null) this.#response.begin(this.#whole.status, this.#whole.fields, 0);
+    if (this.#buffer !== null) this.#buffer.end();
+    else this.#response.finish();
   }
 
   /** The rest will not come, or nobody is there to get it. */
   close(): void {
     this.#buffer?.close();
+  }
+
+  /** So that the client can tell that what it has is not the whole. */
+  abort(): void {
+    this.#response.abort();
   }
 }
 

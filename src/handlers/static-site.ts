@@ -3,7 +3,8 @@ import type { StaticMapping } from "../config/configuration.ts";
 import { messageOf } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { respondWithError } from "./error-page.ts";
-import { createStaticFiles, type StaticRequest, type StaticResult } from "./static/static-files.ts";
+import type { StaticRequest, StaticResult } from "./static/static-answer.ts";
+import { createStaticFiles } from "./static/static-files.ts";
 
 /** Bytes of one read of a large file: at 64 KB the system calls cost twice nginx's CPU, at 256 KB nearly nothing. */
 const READ_SIZE = 256 * 1024;
@@ -16,8 +17,12 @@ export interface StaticSite {
   answer(exchange: Exchange): boolean;
 }
 
-export function createStaticSite(mappings: readonly StaticMapping[], finish: FinishFields): StaticSite {
-  const files = createStaticFiles(mappings);
+export function createStaticSite(
+  mappings: readonly StaticMapping[],
+  finish: FinishFields,
+  options: { readonly compress: boolean },
+): StaticSite {
+  const files = createStaticFiles(mappings, options);
   return {
     answer(exchange) {
       const { target } = exchange;

@@ -266,7 +266,7 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     "upstreams.a.maxConcurrent: must be auto or a number from 1 to 100000, not 0",
   ],
   [site("internal: «{ /a/: /b }"), "sites[0].internal: this key is not available in this version; remove it"],
-  [site("compress: «true"), "sites[0].compress: true is not available in this version; remove the key"],
+  [site("compress: «gzip"), 'sites[0].compress: must be true or false, not "gzip"'],
 ];
 
 for (const [marked, expected] of CASES) {

@@ -49,6 +49,7 @@ void test("describes one site wholly by environment, as the sidecar runs", () =>
     PADDOCK_CERTIFICATE: "local",
     PADDOCK_CANONICAL: "shop.example",
     PADDOCK_MAX_BODY: "1GB",
+    PADDOCK_COMPRESS: "false",
   });
   const [site] = configuration.sites;
   assert.ok(site);
@@ -64,6 +65,7 @@ void test("describes one site wholly by environment, as the sidecar runs", () =>
   assert.deepEqual(site.certificate, { kind: "local" });
   assert.equal(site.canonical, "shop.example");
   assert.equal(site.maxBody, 1024 ** 3);
+  assert.equal(site.compress, false);
   const { file, email, storage, workers, listen, admin, log, issuers, tls, timeouts, shutdownTimeout } =
     configuration;
   assert.deepEqual(

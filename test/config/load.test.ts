@@ -62,6 +62,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         cookies: null,
         canonical: null,
         maxBody: 100 * 1024 ** 2,
+        compress: true,
         buffering: { request: true, response: true },
         paths: [],
       },

@@ -1,6 +1,7 @@
 """A Django site in one file, for the tests: run as django_site:application by Gunicorn."""
 import hashlib
 import os
+import random
 import time
 
 import django
@@ -36,6 +37,9 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noq
 from django.middleware.csrf import get_token  # noqa: E402
 from django.urls import path  # noqa: E402
 from django.views.decorators.csrf import csrf_exempt  # noqa: E402
+from django.views.decorators.http import conditional_page  # noqa: E402
+
+FOLDER = os.path.dirname(os.environ["SITE_DATABASE"])
 
 
 def prepare():
@@ -99,7 +103,69 @@ def slow(request):
     return HttpResponse("slow")
 
 
+@conditional_page
+def page(request):
+    """HTML of ?size bytes with an ETag and a Content-Length; ?field=Name:value adds a field, any number of times."""
+    words = random.Random(1)
+    text = "<!doctype html>\n"
+    while len(text) < int(request.GET["size"]):
+        text += "<p>%s %s</p>\n" % (words.choice(["paddock", "gate", "field"]), words.randrange(1000))
+    response = HttpResponse(text[: int(request.GET["size"])], status=int(request.GET.get("status", 200)))
+    response["Content-Length"] = request.GET["size"]
+    for field in request.GET.getlist("field"):
+        name, value = field.split(":", 1)
+        response[name] = value
+    return response
+
+
+def form(request):
+    """A page that sets a cookie, depends on it and repeats the CSRF token."""
+    response = HttpResponse('<form><input name="csrfmiddlewaretoken" value="%s">' % get_token(request) + "x" * 2000)
+    response["Content-Length"] = len(response.content)
+    return response
+
+
+def steps(request):
+    """Writes a step behind ?fill bytes, then waits for a file of its number: who sees no step gets no other."""
+    fill = "." * int(request.GET.get("fill", 0))
+
+    def parts():
+        for number in range(3):
+            yield "%sstep %d\n" % (fill, number)
+            while not os.path.exists("%s/go-%s-%d" % (FOLDER, request.GET["run"], number)):
+                time.sleep(0.01)
+
+    return StreamingHttpResponse(parts(), content_type=request.GET.get("type", "text/plain"))
+
+
+def endless(request):
+    """Text that does not compress, as long as somebody reads; the bytes so far, or "closed", are in a file."""
+    path = "%s/endless-%s" % (FOLDER, request.GET["run"])
+
+    def note(text):
+        with open(path + ".new", "w") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+
+    def parts():
+        written = 0
+        try:
+            while True:
+                yield os.urandom(16384).hex()
+                written += 32768
+                note(str(written))
+        finally:
+            note("closed")
+
+    # Paddock's buffer would take in what the client does not.
+    return StreamingHttpResponse(parts(), content_type="text/plain", headers={"X-Accel-Buffering": "no"})
+
+
 urlpatterns = [
+    path("page/", page),
+    path("form/", form),
+    path("steps/", steps),
+    path("endless/", endless),
     path("whoami/", whoami),
     path("login/", sign_in),
     path("upload/", upload),

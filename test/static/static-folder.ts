@@ -1,12 +1,11 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { StaticRequest, StaticResult } from "../../src/handlers/static/static-answer.ts";
 import {
   createStaticFiles,
   type StaticFiles,
   type StaticOptions,
-  type StaticRequest,
-  type StaticResult,
 } from "../../src/handlers/static/static-files.ts";
 
 /** A static folder on the real disk, below `/static/`, with a clock that the test moves. */

@@ -5,8 +5,11 @@ export const CODINGS = [
   { coding: "gzip", extension: ".gz" },
 ] as const;
 
+/** A coding that makes a body smaller. */
+export type Compression = (typeof CODINGS)[number]["coding"];
+
 /** `identity` is the file itself. */
-export type Coding = (typeof CODINGS)[number]["coding"] | "identity";
+export type Coding = Compression | "identity";
 
 /** Weight of each coding, 0 to 1; 0 means that the client does not want it. */
 export type Weights = Readonly<Record<Coding, number>>;
@@ -28,6 +31,23 @@ export function codingWeights(field: string | undefined): Weights {
     known.set(field, weights);
   }
   return weights;
+}
+
+/**
+ * The coding to make for a client: of those with the highest weight the first in `order`, null where the body as it
+ * is weighs more, or where none of them is accepted.
+ */
+export function preferredCoding(weights: Weights, order: readonly Compression[]): Compression | null {
+  let best: Compression | null = null;
+  // At an equal weight the smaller body is the better answer, so identity has to weigh more to win.
+  let bestWeight = Math.max(weights.identity, Number.MIN_VALUE);
+  for (const coding of order) {
+    const weight = weights[coding];
+    if (weight < bestWeight || (best !== null && weight === bestWeight)) continue;
+    best = coding;
+    bestWeight = weight;
+  }
+  return best;
 }
 
 function parse(field: string): Weights {

@@ -1,5 +1,5 @@
 import type { OpenFile } from "./contained-file.ts";
-import type { Coding } from "./content-coding.ts";
+import type { Coding, Compression } from "./content-coding.ts";
 import type { Validators } from "./preconditions.ts";
 
 /** One form of a file, with everything about its responses made once. */
@@ -38,24 +38,53 @@ export interface RepresentationOptions {
 const CACHE_FOR_GOOD = "public, max-age=31536000, immutable";
 const CACHE_AN_HOUR = "public, max-age=3600";
 
+/** The form that a file on disk holds. */
 export function makeRepresentation(file: OpenFile, options: RepresentationOptions): Representation {
-  const { coding, path, body } = options;
+  const { coding } = options;
   // Nanoseconds, since a second is long enough for two versions; the coding, since a strong tag names bytes.
   const suffix = coding === "identity" ? "" : `-${coding}`;
   const etag = `"${file.mtimeNs.toString(36)}-${file.size.toString(36)}${suffix}"`;
   // RFC 9110 section 8.8.2.1: never later than the response itself, whatever a wrong clock wrote to the disk.
   const modified = Math.floor(Math.min(Number(file.mtimeNs / 1_000_000n), options.now) / 1000);
+  const { fingerprint, size } = file;
+  return represent({ ...options, fingerprint, size, etag, modified });
+}
+
+/**
+ * The form that was made of a file's own in memory. `tag` names its bytes: they depend on the file, and on the version
+ * of the compressor too, which the file's time does not tell.
+ */
+export function compressedRepresentation(
+  own: Representation,
+  made: { readonly coding: Compression; readonly body: Buffer; readonly tag: string },
+  options: { readonly contentType: string; readonly immutable: boolean },
+): Representation {
+  const { path, fingerprint, modified } = own;
+  const etag = `${own.etag.slice(0, -1)}-${made.coding}-${made.tag}"`;
+  const size = made.body.length;
+  return represent({ ...options, ...made, path, fingerprint, modified, etag, size, varies: true });
+}
+
+function represent(
+  form: Omit<RepresentationOptions, "now"> & {
+    readonly fingerprint: string;
+    readonly size: number;
+    readonly etag: string;
+    readonly modified: number;
+  },
+): Representation {
+  const { coding, path, fingerprint, size, body, etag, modified } = form;
   const lastModified = new Date(modified * 1000).toUTCString();
   const lasting = [
     "etag",
     etag,
     "cache-control",
-    options.immutable ? CACHE_FOR_GOOD : CACHE_AN_HOUR,
-    ...(options.varies ? ["vary", "Accept-Encoding"] : []),
+    form.immutable ? CACHE_FOR_GOOD : CACHE_AN_HOUR,
+    ...(form.varies ? ["vary", "Accept-Encoding"] : []),
   ];
   const fields = [
     "content-type",
-    options.contentType,
+    form.contentType,
     ...(coding === "identity" ? [] : ["content-encoding", coding]),
     "last-modified",
     lastModified,
@@ -66,8 +95,8 @@ export function makeRepresentation(file: OpenFile, options: RepresentationOption
   return {
     coding,
     path,
-    fingerprint: file.fingerprint,
-    size: file.size,
+    fingerprint,
+    size,
     body,
     etag,
     modified,

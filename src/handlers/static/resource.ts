@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { systemErrorCode } from "../../errors.ts";
 import { fingerprintOf, FileRefusal, openContained, refusalOf, type OpenFile } from "./contained-file.ts";
 import { CODINGS, codingWeights } from "./content-coding.ts";
+import { isCompressible } from "./compressible-types.ts";
 import { contentTypeOf } from "./content-types.ts";
 import { makeRepresentation, type Representation } from "./representation.ts";
 
@@ -13,6 +14,8 @@ export interface Resource {
   readonly immutable: boolean;
   readonly varies: boolean;
   readonly contentType: string;
+  /** Compressed forms may be made of it in memory. */
+  readonly compressible: boolean;
   /** The file itself first. */
   readonly representations: readonly [Representation, ...Representation[]];
   /** Equal signatures mean that nothing has changed on disk. */
@@ -31,9 +34,15 @@ export interface ResourceSource {
   readonly immutable: boolean;
   /** Files up to this many bytes are kept in memory. */
   readonly largestInMemory: number;
+  /** Whether compressed forms may be made where no neighbour has them. */
+  readonly compress: boolean;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
+
+/** Bytes of the files that are compressed in memory: less gains nothing, more would fill the cache with one file. */
+const SMALLEST_TO_COMPRESS = 1024;
+const LARGEST_TO_COMPRESS = 16 * 1024 * 1024;
 
 /** Heads, maps and strings of one representation. */
 const OVERHEAD = 2048;
@@ -85,8 +94,9 @@ export async function readResource(source: ResourceSource): Promise<Resource> {
 async function readOnce(source: ResourceSource, signature: string): Promise<Resource | undefined> {
   const { folder, path, immutable, now, largestInMemory } = source;
   const [, ...fingerprints] = signature.split(" ");
-  const varies = fingerprints.slice(1).some((fingerprint) => fingerprint !== "");
   const contentType = contentTypeOf(basename(path));
+  let compressible = source.compress && isCompressible(contentType);
+  let varies = fingerprints.slice(1).some((fingerprint) => fingerprint !== "");
   const representations: Representation[] = [];
   let isRacy = false;
   const forms = [{ coding: "identity", extension: "" } as const, ...CODINGS];
@@ -104,6 +114,10 @@ async function readOnce(source: ResourceSource, signature: string): Promise<Reso
     try {
       // Replaced since the look: what is open is whole and newer, so it is taken, and remembered as what it is.
       fingerprints[index] = file.fingerprint;
+      if (coding === "identity") {
+        compressible &&= file.size >= SMALLEST_TO_COMPRESS && file.size <= LARGEST_TO_COMPRESS;
+        varies ||= compressible;
+      }
       const body = file.size <= largestInMemory ? await readWhole(file) : null;
       if (body === undefined) return undefined;
       isRacy ||= BigInt(Date.now()) * 1_000_000n - file.ctimeNs < RACY_NANOSECONDS;
@@ -122,6 +136,8 @@ async function readOnce(source: ResourceSource, signature: string): Promise<Reso
     immutable,
     varies,
     contentType,
+    // What may still change under an unchanged fingerprint is not remembered by it either.
+    compressible: compressible && !isRacy,
     representations: [own, ...others],
     signature: isRacy ? "racy" : [immutable, ...fingerprints].join(" "),
     cost: representations.reduce((sum, { body }) => sum + OVERHEAD + (body?.length ?? 0), 0),
@@ -129,8 +145,8 @@ async function readOnce(source: ResourceSource, signature: string): Promise<Reso
   };
 }
 
-/** Undefined where the file changed while it was read. */
-async function readWhole(file: OpenFile): Promise<Buffer | undefined> {
+/** Undefined where the file changed while it was read. @throws {FileRefusal} */
+export async function readWhole(file: OpenFile): Promise<Buffer | undefined> {
   const body = Buffer.allocUnsafeSlow(file.size);
   let length = 0;
   try {

@@ -1,57 +1,22 @@
-import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { StaticMapping } from "../../config/configuration.ts";
+import { CompressedForms } from "./compressed-forms.ts";
 import { FileRefusal, openContained, refusalOf } from "./contained-file.ts";
+import { codingWeights, preferredCoding, type Compression } from "./content-coding.ts";
 import { FileCache } from "./file-cache.ts";
 import { fileSegments } from "./file-path.ts";
 import { HashedNames } from "./hashed-names.ts";
-import { requestedRange } from "./byte-range.ts";
-import { isNotModified, rangeStillHolds } from "./preconditions.ts";
 import { makeRepresentation, type Representation } from "./representation.ts";
 import { chooseRepresentation, readResource, signatureOf, type Resource } from "./resource.ts";
-
-/** The request fields that matter to a file. */
-export interface StaticRequest {
-  readonly acceptEncoding: string | undefined;
-  readonly ifNoneMatch: string | undefined;
-  readonly ifModifiedSince: string | undefined;
-  readonly range: string | undefined;
-  readonly ifRange: string | undefined;
-}
-
-/**
- * What to answer. `fields` alternate name (lower case) and value and hold no framing fields; the arrays are
- * shared between responses and MUST NOT be changed.
- */
-export type StaticResult =
-  | {
-      readonly kind: "memory";
-      readonly status: 200 | 206;
-      readonly fields: readonly string[];
-      /** The fields as lines of an HTTP/1.1 head, each with its CRLF. */
-      readonly block: string;
-      readonly body: Buffer;
-    }
-  | {
-      readonly kind: "file";
-      readonly status: 200 | 206;
-      readonly fields: readonly string[];
-      /** The caller MUST close it, whatever becomes of the response. */
-      readonly handle: FileHandle;
-      /** First byte to send, and how many, in bytes. */
-      readonly start: number;
-      readonly length: number;
-    }
-  | {
-      /** No body: HEAD (200), 304, 403, 404, 405, 406, 416, 500, 503. */
-      readonly kind: "none";
-      readonly status: number;
-      readonly fields: readonly string[];
-      /** Content-Length that a HEAD gets; -1 where the response says nothing about one. */
-      readonly length: number;
-      /** Cause and fix for the log; never for the client. */
-      readonly logReason?: string;
-    };
+import {
+  answerFrom,
+  NOT_ACCEPTABLE,
+  NOT_ALLOWED,
+  NOT_FOUND,
+  refused,
+  type StaticRequest,
+  type StaticResult,
+} from "./static-answer.ts";
 
 export interface StaticFiles {
   /**
@@ -74,7 +39,16 @@ export interface StaticOptions {
   readonly memory?: number;
   /** Bytes of the largest file that is kept in memory. */
   readonly largestInMemory?: number;
+  /** Whether compressible files without a compressed neighbour are compressed. */
+  readonly compress?: boolean;
+  readonly forms?: CompressedForms;
 }
+
+/** One for all sites of a worker, and for all its configurations: a reload compresses nothing again. */
+const FORMS = new CompressedForms();
+
+/** Smallest first, as measured in docs/compression.md: they are made once, so what it takes does not count. */
+const ORDER: readonly Compression[] = ["br", "zstd", "gzip"];
 
 const MEMORY = 64 * 1024 * 1024;
 const LARGEST_IN_MEMORY = 64 * 1024;
@@ -85,9 +59,6 @@ const LARGEST_IN_MEMORY = 64 * 1024;
  */
 const CHECK_INTERVAL = 1000;
 
-const NOT_ALLOWED: StaticResult = { kind: "none", status: 405, fields: ["allow", "GET, HEAD"], length: -1 };
-const NOT_FOUND: StaticResult = { kind: "none", status: 404, fields: [], length: -1 };
-
 /** The static files of a site; made once per reload, longest prefix first. */
 export function createStaticFiles(
   mappings: readonly StaticMapping[],
@@ -95,8 +66,7 @@ export function createStaticFiles(
 ): StaticFiles {
   const sorted = [...mappings].sort((a, b) => b.prefix.length - a.prefix.length);
   const roots = sorted.map(({ prefix, folder }) => ({ prefix, folder, hashed: new HashedNames(folder) }));
-  const { now = Date.now, memory = MEMORY, largestInMemory = LARGEST_IN_MEMORY } = options;
-  return new Files(roots, now, new FileCache(memory), largestInMemory);
+  return new Files(roots, options);
 }
 
 interface Root extends StaticMapping {
@@ -108,19 +78,18 @@ class Files implements StaticFiles {
   readonly #now: () => number;
   readonly #cache: FileCache<Resource>;
   readonly #largestInMemory: number;
+  readonly #compress: boolean;
+  readonly #forms: CompressedForms;
   /** Looks at the disk that are under way: a hundred requests for one file need one. */
   readonly #pending = new Map<string, Promise<Resource | FileRefusal>>();
 
-  constructor(
-    roots: readonly Root[],
-    now: () => number,
-    cache: FileCache<Resource>,
-    largestInMemory: number,
-  ) {
+  constructor(roots: readonly Root[], options: StaticOptions) {
     this.#roots = roots;
-    this.#now = now;
-    this.#cache = cache;
-    this.#largestInMemory = largestInMemory;
+    this.#now = options.now ?? Date.now;
+    this.#cache = new FileCache(options.memory ?? MEMORY);
+    this.#largestInMemory = options.largestInMemory ?? LARGEST_IN_MEMORY;
+    this.#compress = options.compress ?? false;
+    this.#forms = options.forms ?? FORMS;
   }
 
   lookup(
@@ -192,6 +161,7 @@ class Files implements StaticFiles {
         path,
         immutable,
         largestInMemory: this.#largestInMemory,
+        compress: this.#compress,
         now,
       });
       this.#cache.set(key, resource);
@@ -208,11 +178,25 @@ class Files implements StaticFiles {
     request: StaticRequest,
     now: number,
   ): StaticResult | Promise<StaticResult> {
-    const chosen = chooseRepresentation(resource.representations, request.acceptEncoding);
-    if (chosen === undefined)
-      return { kind: "none", status: 406, fields: ["vary", "Accept-Encoding"], length: -1 };
+    const { representations } = resource;
+    let chosen = chooseRepresentation(representations, request.acceptEncoding);
+    if (resource.compressible && (chosen === undefined || chosen.coding === "identity"))
+      chosen = this.#compressed(resource, request, now) ?? chosen;
+    if (chosen === undefined) return NOT_ACCEPTABLE;
     if (chosen.body === null && method === "GET") return this.#answerFromDisk(resource, chosen, request, now);
     return answerFrom(chosen, method, request);
+  }
+
+  /**
+   * The form that is made where no neighbour is wanted, and until it is there the file itself; undefined where none is
+   * to be made. Never for a range without If-Range: its client may hold bytes of the file itself, from before there
+   * was a form, and nothing would tell it that these are others.
+   */
+  #compressed(resource: Resource, request: StaticRequest, now: number): Representation | undefined {
+    if (request.range !== undefined && request.ifRange === undefined) return undefined;
+    const coding = preferredCoding(codingWeights(request.acceptEncoding), ORDER);
+    if (coding === null) return undefined;
+    return this.#forms.find(resource, coding, now) ?? resource.representations[0];
   }
 
   /** A large file is opened for every response: what is sent is the file that the head was made from. */
@@ -236,53 +220,4 @@ class Files implements StaticFiles {
       return refused(refusalOf(error, chosen.path));
     }
   }
-}
-
-function refused({ status, logReason }: FileRefusal): StaticResult {
-  if (logReason === undefined) return NOT_FOUND;
-  return { kind: "none", status, fields: [], length: -1, logReason };
-}
-
-/** Preconditions first, then the range (RFC 9110 section 13.2.2). `handle` for a GET of a file not in memory. */
-function answerFrom(
-  chosen: Representation,
-  method: string,
-  request: StaticRequest,
-  handle?: FileHandle,
-): StaticResult {
-  const { fields, size, body } = chosen;
-  const { ifNoneMatch, ifModifiedSince } = request;
-  if (
-    (ifNoneMatch !== undefined || ifModifiedSince !== undefined) &&
-    isNotModified(ifNoneMatch, ifModifiedSince, chosen)
-  )
-    return { kind: "none", status: 304, fields: chosen.notModifiedFields, length: -1 };
-  // A range means something for GET alone (RFC 9110 section 14.2).
-  if (method === "HEAD") return { kind: "none", status: 200, fields, length: size };
-  const range =
-    request.range !== undefined && rangeStillHolds(request.ifRange, chosen)
-      ? requestedRange(request.range, size)
-      : undefined;
-  if (range === "unsatisfiable")
-    return { kind: "none", status: 416, fields: ["content-range", `bytes */${size}`], length: -1 };
-  if (range === undefined) {
-    if (body !== null) return { kind: "memory", status: 200, fields, block: chosen.block, body };
-    if (handle !== undefined) return { kind: "file", status: 200, fields, handle, start: 0, length: size };
-    return NOT_FOUND;
-  }
-  const { start, length } = range;
-  const contentRange = `bytes ${start}-${start + length - 1}/${size}`;
-  const partial = [...fields, "content-range", contentRange];
-  if (body !== null) {
-    const block = `${chosen.block}content-range: ${contentRange}\r\n`;
-    return {
-      kind: "memory",
-      status: 206,
-      fields: partial,
-      block,
-      body: body.subarray(start, start + length),
-    };
-  }
-  if (handle !== undefined) return { kind: "file", status: 206, fields: partial, handle, start, length };
-  return NOT_FOUND;
 }
