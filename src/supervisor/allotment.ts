@@ -32,9 +32,7 @@ export function desiredShares(limit: number, demands: readonly Demand[]): number
     left--;
   }
   // What nobody asked for is spread, so that a burst finds room at once.
-  for (let index = 0; left > 0 && workers > 0; index = (index + 1) % workers, left--)
-    shares[index] = (shares[index] as number) + 1;
-  return shares;
+  return shares.map((share, index) => share + Math.floor(left / workers) + (index < left % workers ? 1 : 0));
 }
 
 /**
