@@ -1,3 +1,5 @@
+import type { Tunnel } from "./tunnel.ts";
+
 /**
  * One request and its response, whatever the protocol underneath. HTTP/1.1 and HTTP/2 each make Exchanges;
  * handlers do not know which.
@@ -21,6 +23,11 @@ export interface Exchange {
   readonly startedAt: number;
   /** Bytes of the request body; -1 when only its end will tell; 0 when there is none. */
   readonly bodyLength: number;
+  /**
+   * What the client wants to speak on this connection or stream once the app agrees: `websocket`, by Upgrade over
+   * HTTP/1.1 and by extended CONNECT (RFC 8441) over HTTP/2; else the empty string.
+   */
+  readonly upgrade: "" | "websocket";
   /** The site that answers, for logs and metrics; set by the router. */
   site: string;
   /** The handler that answers, for logs and metrics. */
@@ -50,6 +57,12 @@ export interface Exchange {
   finish(): void;
   /** Breaks the response off so that the client can tell that it is not whole. */
   abort(): void;
+
+  /**
+   * Agrees to the upgrade; MUST be called only where `upgrade` asks for one, and in place of a response. `fields` MUST
+   * NOT hold Connection or Upgrade. The exchange is settled when the tunnel closes.
+   */
+  openTunnel(fields: readonly string[]): Tunnel;
 
   onDrain: (() => void) | null;
   /** The client has gone before the response was finished. */

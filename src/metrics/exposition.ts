@@ -136,6 +136,7 @@ function metricsOf(counts: WorkerCounts): unknown[] {
         Object.entries(counts.loads).map(([upstream, load]) => ({ labels: { upstream }, value: load[key] })),
       ),
     ),
+    metric("paddock_tunnels", "Open WebSockets", "gauge", table(counts.tunnels, ["upstream"])),
     metric("paddock_connections", "Open connections", "gauge", table(counts.connections, ["listener"])),
   ];
 }

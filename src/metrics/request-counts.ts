@@ -28,6 +28,8 @@ export interface WorkerCounts {
   /** listener. */
   readonly connections: Record<string, number>;
   readonly inFlight: number;
+  /** upstream: open WebSockets. */
+  readonly tunnels: Record<string, number>;
   /** upstream. */
   readonly loads: Readonly<Record<string, UpstreamLoad>>;
 }
@@ -42,6 +44,7 @@ export class RequestCounts {
   readonly #upstreamUp: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #handshakes: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #connections: Record<string, number> = { http: 0, https: 0 };
+  readonly #tunnels: Record<string, number> = Object.create(null) as Record<string, number>;
   #inFlight = 0;
 
   began(): void {
@@ -81,6 +84,10 @@ export class RequestCounts {
     count(this.#handshakes, `${version}\t${resumed}`);
   }
 
+  tunnel(upstream: string, change: 1 | -1): void {
+    this.#tunnels[upstream] = (this.#tunnels[upstream] ?? 0) + change;
+  }
+
   connection(listener: "http" | "https", change: 1 | -1): void {
     this.#connections[listener] = (this.#connections[listener] as number) + change;
   }
@@ -94,6 +101,7 @@ export class RequestCounts {
       handshakes: { ...this.#handshakes },
       connections: { ...this.#connections },
       inFlight: this.#inFlight,
+      tunnels: { ...this.#tunnels },
       loads,
     };
   }

@@ -1,6 +1,7 @@
 import type { UpstreamAddress } from "../config/configuration.ts";
 import type { Deadlines } from "../exchange/deadlines.ts";
-import { UpstreamConnection, type UpstreamTimeouts } from "./connection.ts";
+import { UpstreamConnection } from "./connection.ts";
+import type { UpstreamTimeouts } from "./connection-events.ts";
 import type { UpstreamFailure } from "./failure.ts";
 import { IdleLimit } from "./idle-limit.ts";
 
