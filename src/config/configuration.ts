@@ -13,7 +13,11 @@ export interface Configuration {
   readonly listen: {
     readonly http: readonly ListenAddress[];
     readonly https: readonly ListenAddress[];
+    /** Addresses and networks whose connections begin with a PROXY header. */
+    readonly proxyProtocol: readonly string[];
   };
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   readonly admin: {
     /** Null turns the admin listener off. */
     readonly listen: ListenAddress | null;
@@ -82,6 +86,8 @@ export interface UpstreamConfiguration {
   /** How long after the app went away requests are held. */
   readonly restartGrace: number;
   readonly healthCheck: HealthCheckConfiguration | null;
+  /** The version of the PROXY header that each connection to the app begins with; null for none. */
+  readonly proxyProtocol: 1 | 2 | null;
 }
 
 export interface HealthCheckConfiguration {

@@ -1,6 +1,7 @@
 import {
   looksLikeUpstreamAddress,
   parseListenAddress,
+  parseNetwork,
   parseUpstreamAddress,
   type Parsed,
 } from "./addresses.ts";
@@ -95,6 +96,23 @@ export const FORMATS = {
     coerce: (text: string) => (text === "false" ? false : text),
     check: (value: unknown) => {
       if (value !== false) parsed(parseListenAddress(asText(value)));
+    },
+  },
+  networks: list("list of addresses and networks such as `10.0.0.0/8`", (text) => parsed(parseNetwork(text))),
+  networksOrOff: {
+    says: "list of addresses and networks, or `false`",
+    shape: "list",
+    falseIsEmpty: true,
+    coerce: (text: string) => (text === "false" ? [] : text),
+    check: (value: unknown) => FORMATS.networks.check(value),
+  },
+  proxyProtocolVersion: {
+    says: "`true`, `false`, `v1` or `v2`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "true" ? true : text === "false" ? false : text),
+    check: (value: unknown) => {
+      if (!([true, false, "v1", "v2"] as unknown[]).includes(value))
+        fail(`must be true, false, v1 or v2, not ${show(value)}`);
     },
   },
   siteNames: list("list of names", (text) => parsed(parseSiteName(text))),

@@ -13,7 +13,10 @@ export interface Exchange {
   readonly host: string;
   /** Request fields, name and value alternating, names in lower case. */
   readonly fields: readonly string[];
-  readonly clientAddress: string;
+  /** The peer's, until a trusted proxy is found to have named another. */
+  clientAddress: string;
+  /** X-Forwarded-For as a trusted proxy sent it, with that proxy's address behind it; else the empty string. */
+  forwardedFor: string;
   readonly secure: boolean;
   /** The server name of the TLS handshake; empty where there was none. */
   readonly serverName: string;

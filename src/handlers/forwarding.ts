@@ -91,7 +91,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
   #attempt(fresh: boolean, trial: boolean): void {
     const { upstream } = this.#options;
     const exchange = this.#exchange;
-    const taken = upstream.take(fresh, trial);
+    const taken = upstream.take(fresh, trial, this.clientAddress);
     if (taken === null) {
       this.#lastFailure ??= upstream.lastFailure;
       if (!upstream.hold.hold(this)) this.giveUp();

@@ -22,7 +22,8 @@ export class ServerExchange implements Exchange {
   readonly target: string;
   readonly host: string;
   readonly fields: readonly string[];
-  readonly clientAddress: string;
+  clientAddress: string;
+  forwardedFor = "";
   readonly secure: boolean;
   readonly serverName: string;
   readonly id = requestId();

@@ -25,7 +25,8 @@ export class StreamExchange implements Exchange {
   readonly target: string;
   readonly host: string;
   readonly fields: readonly string[];
-  readonly clientAddress: string;
+  clientAddress: string;
+  forwardedFor = "";
   readonly secure = true;
   readonly serverName: string;
   readonly id = requestId();

@@ -16,6 +16,8 @@ const ONE_READ = 4096;
 /** One read buffer for all connections: every callback consumes or copies what it was given before it returns. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
+const NOTHING = Buffer.alloc(0);
+
 /** One connection to an app, which carries one request at a time. */
 export class UpstreamConnection implements Expiring {
   deadline = Infinity;
@@ -30,6 +32,8 @@ export class UpstreamConnection implements Expiring {
   readonly #deadlines: Deadlines;
   readonly #owner: ConnectionOwner;
   readonly #reader = new ResponseReader();
+  /** Goes before the first request: a PROXY header. */
+  #preamble: Buffer | null;
   #connected = false;
   #onConnected: (() => void) | null = null;
   #sink: ResponseSink | null = null;
@@ -46,7 +50,9 @@ export class UpstreamConnection implements Expiring {
     timeouts: UpstreamTimeouts,
     deadlines: Deadlines,
     owner: ConnectionOwner,
+    preamble: Buffer | null = null,
   ) {
+    this.#preamble = preamble;
     this.#address = address;
     this.#timeouts = timeouts;
     this.#deadlines = deadlines;
@@ -98,14 +104,13 @@ export class UpstreamConnection implements Expiring {
     this.#received = false;
     this.#writes = 1;
     this.onWritable = null;
-    if (body === null) {
+    if (body === null && this.#preamble === null) {
       this.#sentBytes = head.length;
       this.#socket.write(head, "latin1");
       return;
     }
-    const whole = Buffer.allocUnsafe(head.length + body.length);
-    whole.write(head, 0, "latin1");
-    body.copy(whole, head.length);
+    const whole = Buffer.concat([this.#preamble ?? NOTHING, Buffer.from(head, "latin1"), body ?? NOTHING]);
+    this.#preamble = null;
     this.#sentBytes = whole.length;
     this.#socket.write(whole);
   }

@@ -1,12 +1,15 @@
 import type { Socket } from "node:net";
 import type { Configuration } from "../config/configuration.ts";
+import { AddressList } from "../exchange/address-list.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { believeTrustedProxy } from "../handlers/client-address.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { ServerSession } from "../http2/server-session.ts";
 import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
 import { RequestCounts, type UpstreamLoad, type WorkerCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
+import { acceptProxyHeader } from "../proxy-protocol/accept.ts";
 import { acceptTls } from "../tls/accept.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import { CertificateTable } from "../tls/certificate-table.ts";
@@ -29,6 +32,8 @@ export class DataPlane {
   #table: CertificateTable;
   #challenges: ReadonlyMap<string, string> = new Map();
   #pipeline: Pipeline;
+  #speaksProxyProtocol: AddressList;
+  #trustedProxies: AddressList;
   readonly #logs: WorkerLogger;
   #draining: (() => void) | null = null;
   #idle = 0;
@@ -42,6 +47,8 @@ export class DataPlane {
     this.#upstreams = new Upstreams(this.#deadlines, (change) => this.#backendChanged(change));
     this.#upstreams.configure(configuration.sites);
     this.#table = this.#makeTable();
+    this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
+    this.#trustedProxies = new AddressList(configuration.trustedProxies);
     this.#pipeline = this.#makePipeline();
   }
 
@@ -50,6 +57,8 @@ export class DataPlane {
     this.#ticketKeys = ticketKeys;
     this.#logs.log.level = configuration.log.level;
     this.#table = this.#makeTable();
+    this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
+    this.#trustedProxies = new AddressList(configuration.trustedProxies);
     this.#upstreams.configure(configuration.sites);
     this.#pipeline = this.#makePipeline();
   }
@@ -64,14 +73,34 @@ export class DataPlane {
   }
 
   accept(socket: Socket, listener: Listener): void {
-    const clientAddress = plainAddress(socket.remoteAddress);
-    if (clientAddress === "") {
+    const peer = plainAddress(socket.remoteAddress);
+    if (peer === "") {
       // It has gone between accept and here.
       socket.destroy();
       return;
     }
     this.#counts.connection(listener, 1);
     socket.on("close", () => this.#counts.connection(listener, -1));
+    if (!this.#speaksProxyProtocol.has(peer)) {
+      this.#serve(socket, listener, peer);
+      return;
+    }
+    // Counted from the first byte on, as for a handshake below.
+    const arriving = { drain: () => undefined };
+    this.#connections.add(arriving);
+    socket.on("close", () => this.#closed(arriving));
+    acceptProxyHeader(
+      socket,
+      this.#deadlines,
+      (client) => {
+        this.#serve(socket, listener, client ?? peer);
+        this.#closed(arriving);
+      },
+      (reason) => this.#refused(400, reason, peer),
+    );
+  }
+
+  #serve(socket: Socket, listener: Listener, clientAddress: string): void {
     if (listener === "http") {
       this.#serveHttp1(socket, clientAddress, false, "");
       return;
@@ -160,6 +189,7 @@ export class DataPlane {
   #handle(exchange: Exchange): void {
     this.#counts.began();
     exchange.onSettled = (completed) => this.#settled(exchange, completed);
+    if (!this.#trustedProxies.isEmpty) believeTrustedProxy(exchange, this.#trustedProxies);
     this.#pipeline.handle(exchange);
   }
 
@@ -215,8 +245,10 @@ export class DataPlane {
   }
 }
 
-/** An IPv4 address that came in on an IPv6 socket, as itself. */
+/** An IPv4 address that came in on an IPv6 socket as itself; a link-local one without its zone. */
 function plainAddress(address: string | undefined): string {
   if (address === undefined) return "";
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
+  if (address.startsWith("::ffff:")) return address.slice(7);
+  const zone = address.indexOf("%");
+  return zone === -1 ? address : address.slice(0, zone);
 }

@@ -151,6 +151,18 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     'upstreams.app.healthCheck.path: "healthz" is no path; write for example /healthz',
   ],
   [
+    `${SITE}listen: { proxyProtocol: [«10.0.0.0/33] }`,
+    'listen.proxyProtocol[0]: "10.0.0.0/33": the length of an IPv4 prefix is a number from 0 to 32',
+  ],
+  [
+    `${SITE}trustedProxies: [«balancer]`,
+    'trustedProxies[0]: "balancer" is no address and no network; write for example 192.0.2.7 or 10.0.0.0/8',
+  ],
+  [
+    `${SITE}upstreams: { app: { to: [unix:/x], proxyProtocol: «v3 } }`,
+    'upstreams.app.proxyProtocol: must be true, false, v1 or v2, not "v3"',
+  ],
+  [
     "sites: [{ names: [a.example], upstream: unix:/x, paths: { «/up: { buffering: { request: false } } } }]",
     'paths: the prefix "/up" must end with a slash: "/up/"',
   ],
@@ -251,10 +263,6 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [issuer("{ acme: zerossl, eab: «{ keyId: a } }"), "issuers[0].eab.hmacKey is missing; give it"],
   [`${SITE}issuers: «[]`, /^issuers is empty; remove the key/],
   // In the contract, and not in this version
-  [
-    `${SITE}listen: { proxyProtocol: «[10.0.0.0/8] }`,
-    "listen.proxyProtocol: a list is not available in this version; remove the key",
-  ],
   [`${SITE}dns: «{ hook: /x }`, "dns: this key is not available in this version; remove it"],
   [
     `${SITE}challenges: [http-01, «tls-alpn-01]`,

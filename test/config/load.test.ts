@@ -25,7 +25,8 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
   assert.deepEqual(rest, {
     email: null,
     storage: "/var/lib/paddock",
-    listen: { http: [{ host: "::", port: 80 }], https: [{ host: "::", port: 443 }] },
+    listen: { http: [{ host: "::", port: 80 }], https: [{ host: "::", port: 443 }], proxyProtocol: [] },
+    trustedProxies: [],
     admin: { listen: { host: "127.0.0.1", port: 9145 }, socket: "/run/paddock/control.sock" },
     log: { level: "info", access: true, format: "json" },
     issuers: [
@@ -54,6 +55,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
           queueTimeout: 30_000,
           restartGrace: 30_000,
           healthCheck: null,
+          proxyProtocol: null,
         },
         static: [{ prefix: "/static/", folder: join(folder, "static") }],
         certificate: { kind: "auto" },
