@@ -143,6 +143,7 @@ export class Pipeline {
       finishFields,
       filter,
       counted: (outcome) => this.#counts.upstream(upstream, outcome),
+      serverTiming: site.serverTiming,
       tunnelled: (change) => this.#counts.tunnel(upstream, change),
     };
   }

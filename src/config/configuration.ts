@@ -154,6 +154,8 @@ export interface SiteConfiguration {
   /** The app's responses and the static files, by Accept-Encoding. */
   readonly compress: boolean;
   readonly buffering: BufferingConfiguration;
+  /** Server-Timing on the app's responses. */
+  readonly serverTiming: boolean;
   /** Longest prefix first. */
   readonly paths: readonly PathConfiguration[];
 }

@@ -136,6 +136,12 @@ const SITE: Section = {
     section: BUFFERING,
     env: "PADDOCK_BUFFERING",
   },
+  serverTiming: {
+    doc: "Tell clients in Server-Timing how long a request waited in Paddock and how long the app took.",
+    format: "flag",
+    default: false,
+    env: "PADDOCK_SERVER_TIMING",
+  },
   paths: {
     doc: "Other settings for what lies below a URL prefix; the longest that fits counts.",
     nested: "named",

@@ -89,6 +89,7 @@ function assembleSite(
     maxBody: values["maxBody"] as number,
     compress: values["compress"] as boolean,
     buffering: buffering(section, undefined),
+    serverTiming: values["serverTiming"] as boolean,
     paths: assemblePaths(section, context),
   };
 }

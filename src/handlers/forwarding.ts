@@ -26,6 +26,8 @@ export interface ForwardingOptions extends RelayOptions {
   /** Bytes; for a body that is not buffered and has no declared length. */
   readonly maxBody: number;
   readonly counted: (outcome: string) => void;
+  /** Whether the client is told how long the request waited and the app took. */
+  readonly serverTiming: boolean;
   /** A tunnel opened (1) or closed (-1). */
   readonly tunnelled: (change: 1 | -1) => void;
 }
@@ -49,6 +51,8 @@ export class Forwarding implements Applicant, Held, ResponseSink {
   /** The app's response is whole. */
   #ended = false;
   #repeated = false;
+  /** When it was sent last, milliseconds; only where the client is told. */
+  #sentAt = 0;
   #lastFailure: UpstreamFailure | null = null;
 
   constructor(exchange: Exchange, options: ForwardingOptions, body: BufferedBody | null) {
@@ -97,6 +101,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
       if (!upstream.hold.hold(this)) this.giveUp();
       return;
     }
+    if (this.#options.serverTiming) this.#sentAt = performance.now();
     const { backend, connection } = taken;
     this.#backend = backend;
     this.#connection = connection;
@@ -139,6 +144,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
   }
 
   head(head: ResponseHead): void {
+    if (this.#options.serverTiming) head.fields.push("server-timing", this.#timing());
     this.#relay = new ResponseRelay(this.#exchange, this.#options, () => this.#connection?.resume());
     if (this.#relay.head(head).endless) this.#connection?.waitEndlessly();
   }
@@ -153,6 +159,13 @@ export class Forwarding implements Applicant, Held, ResponseSink {
     this.#leave();
     this.#options.counted("ok");
     (this.#relay as ResponseRelay).end();
+  }
+
+  /** W3C Server Timing, section 3: `paddock` is all before the app (the body, the queue, a restart). */
+  #timing(): string {
+    const app = performance.now() - this.#sentAt;
+    const before = Date.now() - this.#exchange.startedAt - app;
+    return `paddock;dur=${Math.max(0, before).toFixed(1)}, app;dur=${app.toFixed(1)}`;
   }
 
   #openTunnel(head: ResponseHead, first: Buffer): void {

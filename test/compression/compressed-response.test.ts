@@ -144,6 +144,7 @@ void test("a client that goes while the last bytes are compressed takes no conne
       finishFields: () => undefined,
       filter: compression,
       counted: (outcome) => counted.push(outcome),
+      serverTiming: false,
       tunnelled: () => undefined,
     });
     assert.ok(sink);

@@ -66,6 +66,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         maxBody: 100 * 1024 ** 2,
         compress: true,
         buffering: { request: true, response: true },
+        serverTiming: false,
         paths: [],
       },
     ],
