@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { formatListenAddress, parseListenAddress } from "./addresses.ts";
 import type {
   Configuration,
+  LimitConfiguration,
   ListenAddress,
   LogConfiguration,
   TimeoutConfiguration,
@@ -38,6 +39,7 @@ export function assemble(
     issuers,
     tls: sectionOf(root, "tls").values as unknown as Configuration["tls"],
     timeouts: sectionOf(root, "timeouts").values as unknown as TimeoutConfiguration,
+    limits: sectionOf(root, "limits").values as unknown as LimitConfiguration,
     shutdownTimeout: values["shutdownTimeout"] as number,
     sites: assembleSites(root, environmentSite, assembleUpstreams(root, context), issuers, context),
   });

@@ -24,6 +24,7 @@ export interface Configuration {
   readonly issuers: readonly IssuerConfiguration[];
   readonly tls: { readonly policy: "intermediate" | "modern" };
   readonly timeouts: TimeoutConfiguration;
+  readonly limits: LimitConfiguration;
   readonly shutdownTimeout: number;
   readonly sites: readonly SiteConfiguration[];
 }
@@ -62,6 +63,11 @@ export interface TimeoutConfiguration {
   readonly write: number;
 }
 
+export interface LimitConfiguration {
+  /** Open connections of one client address, all workers together; null sets no limit. */
+  readonly connectionsPerAddress: number | null;
+}
+
 /** How to reach an application server. */
 export type UpstreamAddress =
   | { readonly kind: "unix"; readonly path: string }
@@ -98,11 +104,62 @@ export interface BufferingConfiguration {
   readonly response: boolean;
 }
 
+export interface NetworkConfiguration {
+  readonly address: string;
+  /** Bits. */
+  readonly prefix: number;
+  readonly family: "ipv4" | "ipv6";
+}
+
+export interface RateLimitConfiguration {
+  /** So many `requests` in `per` milliseconds, on average. */
+  readonly requests: number;
+  readonly per: number;
+  /** The rate as in the file, for log lines. */
+  readonly written: string;
+  /** Beyond the rate, at once. */
+  readonly burst: number;
+  /** The field whose value is counted, lower case; null counts by address. */
+  readonly header: string | null;
+}
+
+export interface BasicAuthConfiguration {
+  readonly realm: string;
+  /** Name and argon2id hash in the PHC format. */
+  readonly users: readonly (readonly [string, string])[];
+}
+
+export interface ForwardAuthConfiguration {
+  readonly address: UpstreamAddress;
+  /** Origin-form. */
+  readonly path: string;
+  /** Lower case. */
+  readonly headers: readonly string[];
+  readonly timeout: number;
+}
+
+/** A rule and the prefix that it is written for; `/` is the site. */
+export interface Sourced<T> {
+  readonly from: string;
+  readonly value: T;
+}
+
+/** What is asked of a request before it is served, in this order; null asks nothing. */
+export interface ProtectionConfiguration {
+  readonly deny: Sourced<readonly NetworkConfiguration[]> | null;
+  readonly allow: Sourced<readonly NetworkConfiguration[]> | null;
+  readonly rateLimit: Sourced<RateLimitConfiguration> | null;
+  readonly methods: Sourced<readonly string[]> | null;
+  readonly basicAuth: Sourced<BasicAuthConfiguration> | null;
+  readonly forwardAuth: Sourced<ForwardAuthConfiguration> | null;
+}
+
 /** What differs below a URL prefix. */
 export interface PathConfiguration {
   /** Begins and ends with a slash. */
   readonly prefix: string;
   readonly buffering: BufferingConfiguration;
+  readonly protection: ProtectionConfiguration;
 }
 
 export interface StaticMapping {
@@ -148,6 +205,7 @@ export interface SiteConfiguration {
   /** The app's responses and the static files, by Accept-Encoding. */
   readonly compress: boolean;
   readonly buffering: BufferingConfiguration;
+  readonly protection: ProtectionConfiguration;
   /** Longest prefix first. */
   readonly paths: readonly PathConfiguration[];
 }

@@ -11,6 +11,8 @@ export interface Exchange {
   readonly host: string;
   /** Request fields, name and value alternating, names in lower case. */
   readonly fields: readonly string[];
+  /** What the app gets in place of `fields`, where a handler took something out or put something in; else null. */
+  appFields: readonly string[] | null;
   readonly clientAddress: string;
   readonly secure: boolean;
   /** The server name of the TLS handshake; empty where there was none. */

@@ -26,6 +26,7 @@ export class ServerExchange implements Exchange {
   readonly id = requestId();
   readonly startedAt = Date.now();
   readonly bodyLength: number;
+  appFields: readonly string[] | null = null;
   site = "";
   handler = "";
   failure = "";

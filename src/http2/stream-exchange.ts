@@ -29,6 +29,7 @@ export class StreamExchange implements Exchange {
   readonly id = requestId();
   readonly startedAt = Date.now();
   readonly bodyLength: number;
+  appFields: readonly string[] | null = null;
   site = "";
   handler = "";
   failure = "";

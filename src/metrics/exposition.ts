@@ -136,6 +136,12 @@ function metricsOf(counts: WorkerCounts): unknown[] {
         Object.entries(counts.loads).map(([upstream, load]) => ({ labels: { upstream }, value: load[key] })),
       ),
     ),
+    metric(
+      "paddock_connections_refused_total",
+      "Connections closed at once, since their client had as many as limits.connectionsPerAddress",
+      "counter",
+      table(counts.connectionsRefused, ["listener"]),
+    ),
     metric("paddock_connections", "Open connections", "gauge", table(counts.connections, ["listener"])),
   ];
 }

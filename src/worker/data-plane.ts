@@ -4,6 +4,8 @@ import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { ServerSession } from "../http2/server-session.ts";
+import { authServers } from "../handlers/protection/auth-servers.ts";
+import { RateLimits } from "../handlers/protection/rate-limits.ts";
 import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
 import { RequestCounts, type UpstreamLoad, type WorkerCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
@@ -13,6 +15,8 @@ import { CertificateTable } from "../tls/certificate-table.ts";
 import { TLS_POLICIES } from "../tls/policy.ts";
 import { Upstreams } from "../upstream/registry.ts";
 import type { BackendChange } from "../upstream/upstream.ts";
+import type { WorkerUsage } from "../worker-protocol.ts";
+import { ConnectionLimit } from "./connection-limit.ts";
 
 type Listener = "http" | "https";
 
@@ -22,6 +26,8 @@ export class DataPlane {
   readonly #deadlines = new Deadlines();
   readonly #connections = new Set<{ drain(idle: number): void }>();
   readonly #upstreams: Upstreams;
+  readonly #rateLimits = new RateLimits();
+  readonly #clients = new ConnectionLimit();
   readonly #bufferFolder: string | null;
   #configuration: Configuration;
   #certificates: readonly TlsCertificate[] = [];
@@ -40,7 +46,8 @@ export class DataPlane {
     this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
     this.#upstreams = new Upstreams(this.#deadlines, (change) => this.#backendChanged(change));
-    this.#upstreams.configure(configuration.sites);
+    this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
+    this.#clients.configure(configuration.limits, configuration.workers);
     this.#table = this.#makeTable();
     this.#pipeline = this.#makePipeline();
   }
@@ -49,8 +56,9 @@ export class DataPlane {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
     this.#logs.log.level = configuration.log.level;
+    this.#clients.configure(configuration.limits, configuration.workers);
     this.#table = this.#makeTable();
-    this.#upstreams.configure(configuration.sites);
+    this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
     this.#pipeline = this.#makePipeline();
   }
 
@@ -70,8 +78,16 @@ export class DataPlane {
       socket.destroy();
       return;
     }
+    if (!this.#clients.opened(clientAddress)) {
+      this.#counts.connectionRefused(listener);
+      socket.destroy();
+      return;
+    }
     this.#counts.connection(listener, 1);
-    socket.on("close", () => this.#counts.connection(listener, -1));
+    socket.on("close", () => {
+      this.#counts.connection(listener, -1);
+      this.#clients.closed(clientAddress);
+    });
     if (listener === "http") {
       this.#serveHttp1(socket, clientAddress, false, "");
       return;
@@ -109,6 +125,19 @@ export class DataPlane {
 
   setLimit(upstream: string, limit: number): void {
     this.#upstreams.setLimit(upstream, limit);
+  }
+
+  /** What the other workers must know of this one's clients; null where there is nothing to tell. */
+  usage(): WorkerUsage | null {
+    const passed = this.#rateLimits.report();
+    const connections = this.#clients.report();
+    return passed === null && connections === null ? null : { passed, connections };
+  }
+
+  /** What another worker told. */
+  usedElsewhere(worker: number, { passed, connections }: WorkerUsage): void {
+    if (passed !== null) this.#rateLimits.charge(passed);
+    if (connections !== null) this.#clients.setElsewhere(worker, connections);
   }
 
   counts(): WorkerCounts {
@@ -208,10 +237,14 @@ export class DataPlane {
   }
 
   #makePipeline(): Pipeline {
-    return new Pipeline(this.#configuration, this.#upstreams, this.#counts, this.#bufferFolder, () => ({
-      challenges: this.#challenges,
-      certificates: this.#table,
-    }));
+    return new Pipeline(
+      this.#configuration,
+      this.#upstreams,
+      this.#counts,
+      this.#rateLimits,
+      this.#bufferFolder,
+      () => ({ challenges: this.#challenges, certificates: this.#table }),
+    );
   }
 }
 
