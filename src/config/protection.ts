@@ -33,9 +33,10 @@ export function ownProtection(from: string, section: SectionValues, context: Ass
     const rule = section.one[key];
     return rule === undefined ? null : read(rule);
   };
+  const denied = networks(section, "deny");
   return {
     from,
-    deny: networks(section, "deny"),
+    deny: denied?.length === 0 ? null : denied,
     allow: nonEmpty(section, "allow", "all lets everybody in", context, networks(section, "allow")),
     rateLimit: inner("rateLimit", rateLimit),
     methods: nonEmpty(section, "methods", "list those that the app has", context, methods(section)),
