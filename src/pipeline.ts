@@ -1,4 +1,9 @@
-import type { BufferingConfiguration, Configuration, SiteConfiguration } from "./config/configuration.ts";
+import type {
+  BufferingConfiguration,
+  Configuration,
+  PathConfiguration,
+  SiteConfiguration,
+} from "./config/configuration.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import { filtersInOrder, type ResponseFilter } from "./exchange/response-filter.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
@@ -6,6 +11,10 @@ import { compression } from "./handlers/compression.ts";
 import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
 import { redirectToCanonical, redirectToHttps } from "./handlers/https-redirect.ts";
+import { PathTable } from "./handlers/path-table.ts";
+import type { RateLimits } from "./handlers/protection/rate-limits.ts";
+import { runRules, type Rule } from "./handlers/protection/rule.ts";
+import { SiteRules } from "./handlers/protection/rules.ts";
 import { proxy, type ProxyOptions } from "./handlers/proxy.ts";
 import { securityHeaders } from "./handlers/security-headers.ts";
 import { createStaticSite, type StaticSite } from "./handlers/static-site.ts";
@@ -19,15 +28,22 @@ const RESPONSE_MEMORY = 256 * 1024;
 /** As nginx's proxy_max_temp_file_size. */
 const RESPONSE_DISK = 1024 * 1024 * 1024;
 
+/** What is the case below a prefix; `/` is the whole site. */
+interface Place {
+  readonly prefix: string;
+  /** What a request must pass first. */
+  readonly rules: readonly Rule[];
+  /** Null for a site of static files alone. */
+  readonly app: ProxyOptions | null;
+}
+
 /** A site with everything that can be made before a request comes. */
 interface Site {
   readonly name: string;
   readonly canonical: string | null;
   readonly files: StaticSite | null;
-  /** Null for a site of static files alone. */
-  readonly app: ProxyOptions | null;
-  /** What differs below a prefix, longest prefix first. */
-  readonly paths: readonly { readonly prefix: string; readonly app: ProxyOptions }[];
+  readonly rules: SiteRules;
+  readonly places: PathTable<Place>;
 }
 
 export interface PipelineState {
@@ -36,7 +52,8 @@ export interface PipelineState {
 }
 
 /**
- * A request's way through the handlers, outermost first: challenge, https, site, canonical name, static files, app.
+ * A request's way through the handlers, outermost first: challenge, https, site, canonical name, protection,
+ * static files, app.
  * Made anew for each configuration; requests under way keep the one that they began with.
  */
 export class Pipeline {
@@ -45,6 +62,7 @@ export class Pipeline {
   readonly #httpsPort: number | null;
   readonly #counts: RequestCounts;
   readonly #upstreams: Upstreams;
+  readonly #rateLimits: RateLimits;
   readonly #bufferFolder: string | null;
 
   /** `bufferFolder`: where bodies that are too long for the memory go. */
@@ -52,12 +70,15 @@ export class Pipeline {
     configuration: Configuration,
     upstreams: Upstreams,
     counts: RequestCounts,
+    rateLimits: RateLimits,
     bufferFolder: string | null,
     state: () => PipelineState,
   ) {
     this.#state = state;
     this.#counts = counts;
     this.#upstreams = upstreams;
+    this.#rateLimits = rateLimits;
+    rateLimits.begin(configuration.workers);
     this.#bufferFolder = bufferFolder;
     const https = configuration.listen.https[0];
     this.#httpsPort = https === undefined ? null : "port" in https ? https.port : 443;
@@ -78,9 +99,12 @@ export class Pipeline {
     exchange.site = site.name;
     if (site.canonical !== null && site.canonical !== host)
       return redirectToCanonical(exchange, site.canonical);
-    if (site.files !== null && site.files.answer(exchange)) return;
-    if (site.app === null) return respondWithError(exchange, 404);
-    return proxy(exchange, appFor(site, exchange.target) ?? site.app);
+    const places = site.places.find(exchange.target);
+    const [place] = places;
+    // Where the path can be read in several ways, the rules of each hold.
+    const rules = places.length === 1 ? place.rules : site.rules.together(places.map((other) => other.rules));
+    if (rules.length === 0) return serve(site, place, exchange);
+    return runRules(rules, exchange, () => serve(site, place, exchange));
   }
 
   #toHttps(exchange: Exchange, port: number): void {
@@ -111,6 +135,12 @@ export class Pipeline {
       site.upstream === null
         ? null
         : this.#proxyOptions(site, site.upstream.name, buffering, finishFields, filter);
+    const siteRules = new SiteRules(site, this.#rateLimits, (name) => this.#upstreams.get(name));
+    const place = ({ prefix, buffering, protection }: PathConfiguration): Place => ({
+      prefix,
+      rules: siteRules.of(protection),
+      app: app(buffering),
+    });
     const made: Site = {
       name: site.names[0],
       canonical: site.canonical,
@@ -118,11 +148,8 @@ export class Pipeline {
         site.static.length === 0
           ? null
           : createStaticSite(site.static, finishFields, { compress: site.compress }),
-      app: app(site.buffering),
-      paths: site.paths.flatMap(({ prefix, buffering }) => {
-        const other = app(buffering);
-        return other === null ? [] : [{ prefix, app: other }];
-      }),
+      rules: siteRules,
+      places: new PathTable(site.paths.map(place), place({ ...site, prefix: "/" })),
     };
     for (const name of site.names) this.#sites.set(name, made);
   }
@@ -149,9 +176,11 @@ export class Pipeline {
   }
 }
 
-/** The options of the longest prefix that fits the path, if any. */
-function appFor(site: Site, target: string): ProxyOptions | undefined {
-  return site.paths.find(({ prefix }) => target.startsWith(prefix))?.app;
+/** Static files, then the app. */
+function serve(site: Site, place: Place, exchange: Exchange): void {
+  if (site.files !== null && site.files.answer(exchange)) return;
+  if (place.app === null) respondWithError(exchange, 404);
+  else proxy(exchange, place.app);
 }
 
 /** Host without its port and in lower case; an IPv6 address without its brackets. */

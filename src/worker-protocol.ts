@@ -1,6 +1,15 @@
 import type { Configuration } from "./config/configuration.ts";
 import type { TlsCertificate } from "./tls/certificate.ts";
+import type { PassedRequests } from "./handlers/protection/rate-limits.ts";
 import type { UpstreamLoad, WorkerCounts } from "./metrics/request-counts.ts";
+
+/** What one worker's clients took, so that limits hold for all workers together. */
+export interface WorkerUsage {
+  /** Requests that rate limits let through since the report before; null where there were none. */
+  readonly passed: PassedRequests | null;
+  /** Client to open connections, for those that have many, in place of the report before; null: as before. */
+  readonly connections: Readonly<Record<string, number>> | null;
+}
 
 /**
  * Supervisor to worker. Each carries an `id` and is answered with `{ done: id }` once it is in force, so that
@@ -22,6 +31,8 @@ export type WorkerOrder =
   | { readonly id: number; readonly type: "counts" }
   /** So many requests at a time from this worker to the upstream. */
   | { readonly id: number; readonly type: "limit"; readonly upstream: string; readonly limit: number }
+  /** What another worker, by its process id, told. */
+  | { readonly id: number; readonly type: "elsewhere"; readonly worker: number; readonly usage: WorkerUsage }
   /** Comes with the socket's handle: listen(2) on it and accept, until told otherwise. */
   | {
       readonly id: number;
@@ -38,6 +49,8 @@ export type WorkerReport =
   | { readonly type: "started" }
   /** Sent when it has changed, and at most ten times a second. */
   | { readonly type: "loads"; readonly loads: Readonly<Record<string, UpstreamLoad>> }
+  /** For the other workers; sent when there is something to tell, and at most ten times a second. */
+  | { readonly type: "usage"; readonly usage: WorkerUsage }
   | { readonly type: "done"; readonly id: number; readonly counts?: WorkerCounts }
   /** An order that could not be carried out; `code` is that of the system's error. */
   | { readonly type: "failed"; readonly id: number; readonly code: string };

@@ -2,12 +2,14 @@ import { availableParallelism } from "node:os";
 import { formatListenAddress, parseListenAddress } from "./addresses.ts";
 import type {
   Configuration,
+  LimitConfiguration,
   ListenAddress,
   LogConfiguration,
   TimeoutConfiguration,
 } from "./configuration.ts";
 import { pathOf, type AssemblyContext } from "./context.ts";
 import { assembleIssuers } from "./issuers.ts";
+import { networksOf } from "./networks.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
 import { assembleSites } from "./sites.ts";
 import { assembleUpstreams } from "./upstreams.ts";
@@ -29,7 +31,7 @@ export function assemble(
     email: values["email"] as string | null,
     storage: pathOf(root, "storage", context),
     workers: values["workers"] === "auto" ? availableParallelism() : (values["workers"] as number),
-    trustedProxies: values["trustedProxies"] as string[],
+    trustedProxies: networksOf(values["trustedProxies"] as readonly unknown[]),
     listen: assembleListeners(sectionOf(root, "listen"), admin, context),
     admin: {
       listen: listenAddress(admin.values["listen"]) ?? null,
@@ -39,6 +41,7 @@ export function assemble(
     issuers,
     tls: sectionOf(root, "tls").values as unknown as Configuration["tls"],
     timeouts: sectionOf(root, "timeouts").values as unknown as TimeoutConfiguration,
+    limits: sectionOf(root, "limits").values as unknown as LimitConfiguration,
     shutdownTimeout: values["shutdownTimeout"] as number,
     sites: assembleSites(root, environmentSite, assembleUpstreams(root, context), issuers, context),
   });
@@ -93,7 +96,7 @@ function assembleListeners(
       placeOf(listen, ["https"]),
       "listen.http and listen.https are both empty; nothing would be served",
     );
-  return { http, https, proxyProtocol: listen.values["proxyProtocol"] as string[] };
+  return { http, https, proxyProtocol: networksOf(listen.values["proxyProtocol"] as readonly unknown[]) };
 }
 
 function deepFreeze<T>(value: T): T {

@@ -14,10 +14,10 @@ export interface Configuration {
     readonly http: readonly ListenAddress[];
     readonly https: readonly ListenAddress[];
     /** Addresses and networks whose connections begin with a PROXY header. */
-    readonly proxyProtocol: readonly string[];
+    readonly proxyProtocol: readonly NetworkConfiguration[];
   };
   /** Addresses and networks whose X-Forwarded-For is believed. */
-  readonly trustedProxies: readonly string[];
+  readonly trustedProxies: readonly NetworkConfiguration[];
   readonly admin: {
     /** Null turns the admin listener off. */
     readonly listen: ListenAddress | null;
@@ -28,6 +28,7 @@ export interface Configuration {
   readonly issuers: readonly IssuerConfiguration[];
   readonly tls: { readonly policy: "intermediate" | "modern" };
   readonly timeouts: TimeoutConfiguration;
+  readonly limits: LimitConfiguration;
   readonly shutdownTimeout: number;
   readonly sites: readonly SiteConfiguration[];
 }
@@ -64,6 +65,11 @@ export interface TimeoutConfiguration {
   readonly body: number;
   /** A write that makes no progress. */
   readonly write: number;
+}
+
+export interface LimitConfiguration {
+  /** Open connections of one client address, all workers together; null sets no limit. */
+  readonly connectionsPerAddress: number | null;
 }
 
 /** How to reach an application server. */
@@ -104,11 +110,62 @@ export interface BufferingConfiguration {
   readonly response: boolean;
 }
 
+export interface NetworkConfiguration {
+  readonly address: string;
+  /** Bits. */
+  readonly prefix: number;
+  readonly family: "ipv4" | "ipv6";
+}
+
+export interface RateLimitConfiguration {
+  /** So many `requests` in `per` milliseconds, on average. */
+  readonly requests: number;
+  readonly per: number;
+  /** The rate as in the file, for log lines. */
+  readonly written: string;
+  /** Beyond the rate, at once. */
+  readonly burst: number;
+  /** The field whose value is counted, lower case; null counts by address. */
+  readonly header: string | null;
+}
+
+export interface BasicAuthConfiguration {
+  readonly realm: string;
+  /** Name and argon2id hash in the PHC format. */
+  readonly users: readonly (readonly [string, string])[];
+}
+
+export interface ForwardAuthConfiguration {
+  readonly address: UpstreamAddress;
+  /** Origin-form. */
+  readonly path: string;
+  /** Lower case. */
+  readonly headers: readonly string[];
+  readonly timeout: number;
+}
+
+/** A rule and the prefix that it is written for; `/` is the site. */
+export interface Sourced<T> {
+  readonly from: string;
+  readonly value: T;
+}
+
+/** What is asked of a request before it is served, in this order; null asks nothing. */
+export interface ProtectionConfiguration {
+  readonly deny: Sourced<readonly NetworkConfiguration[]> | null;
+  readonly allow: Sourced<readonly NetworkConfiguration[]> | null;
+  readonly rateLimit: Sourced<RateLimitConfiguration> | null;
+  readonly methods: Sourced<readonly string[]> | null;
+  readonly basicAuth: Sourced<BasicAuthConfiguration> | null;
+  readonly forwardAuth: Sourced<ForwardAuthConfiguration> | null;
+}
+
 /** What differs below a URL prefix. */
 export interface PathConfiguration {
   /** Begins and ends with a slash. */
   readonly prefix: string;
   readonly buffering: BufferingConfiguration;
+  readonly protection: ProtectionConfiguration;
 }
 
 export interface StaticMapping {
@@ -156,6 +213,7 @@ export interface SiteConfiguration {
   readonly buffering: BufferingConfiguration;
   /** Server-Timing on the app's responses. */
   readonly serverTiming: boolean;
+  readonly protection: ProtectionConfiguration;
   /** Longest prefix first. */
   readonly paths: readonly PathConfiguration[];
 }

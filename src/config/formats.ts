@@ -1,11 +1,13 @@
 import {
   looksLikeUpstreamAddress,
   parseListenAddress,
-  parseNetwork,
   parseUpstreamAddress,
   type Parsed,
 } from "./addresses.ts";
-import { parseDuration, parseSize } from "./measures.ts";
+import { parseAuthServer } from "./auth-server.ts";
+import { parseDuration, parseRate, parseSize } from "./measures.ts";
+import { parseNetwork } from "./networks.ts";
+import { parsePasswordHash } from "./password-hash.ts";
 import {
   asText,
   fail,
@@ -81,6 +83,15 @@ export const FORMATS = {
         fail(`must be auto or a number from 1 to 100000, not ${show(value)}`);
     },
   },
+  connections: {
+    says: "number",
+    shape: "scalar",
+    coerce: (text: string) => (/^\d{1,9}$/.test(text) ? Number(text) : text),
+    check: (value: unknown) => {
+      if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 1_000_000)
+        fail(`must be a whole number from 1 to 1000000, not ${show(value)}`);
+    },
+  },
   urlPath: scalar("path of a URL", (text) => {
     if (!/^\/[\x21\x22\x24-\x7e]*$/.test(text)) fail(`${show(text)} is no path; write for example /healthz`);
   }),
@@ -98,7 +109,6 @@ export const FORMATS = {
       if (value !== false) parsed(parseListenAddress(asText(value)));
     },
   },
-  networks: list("list of addresses and networks such as `10.0.0.0/8`", (text) => parsed(parseNetwork(text))),
   networksOrOff: {
     says: "list of addresses and networks, or `false`",
     shape: "list",
@@ -135,6 +145,34 @@ export const FORMATS = {
     if (text === "tls-alpn-01" || text === "dns-01")
       unavailable(`the challenge ${text}`, "remove it from the list");
     if (text !== "http-01") fail(`"${text}" is no challenge${didYouMean(text, ["http-01"])}`);
+  }),
+  networks: list("list of networks, such as `10.0.0.0/8`, or `all`", (text) => parsed(parseNetwork(text))),
+  methods: list("list of methods", (text) => {
+    // RFC 9110 section 9.1: methods are case-sensitive, so a lower-case one would never fit.
+    if (!/^[A-Z][A-Z-]*$/.test(text)) fail(`"${text}" is no method; write for example GET or POST`);
+  }),
+  rate: scalar("rate, such as `10/s`", (text) => {
+    if (parseRate(text) === undefined) fail(`"${text}" is no rate; write for example 10/s, 100/m or 1000/h`);
+  }),
+  rateKey: scalar("`address` or `header:NAME`", (text) => {
+    const name = text.startsWith("header:") ? text.slice("header:".length) : null;
+    if (text !== "address" && (name === null || !TOKEN.test(name)))
+      fail(`"${text}" is no key; write address, or header: and the name of a field`);
+  }),
+  realm: scalar("text", (text) => {
+    if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(text))
+      fail(`${show(text)} must be plain ASCII without quotes and backslashes`);
+  }),
+  passwordHashes: mapping("user name to argon2id hash", checkUserName, (_, hash) => {
+    const result = parsePasswordHash(asText(hash));
+    if ("problem" in result) fail(result.problem);
+  }),
+  authServer: scalar("`http://HOST:PORT/PATH` or `unix:PATH`", (text) => parsed(parseAuthServer(text, "/"))),
+  authFields: list("list of field names", (text) => {
+    checkFieldName(text);
+    // WSGI cannot tell _ from -, and what only Paddock may say is dropped from every request.
+    if (text.includes("_") || /^(?:host|forwarded|x-forwarded-.*|x-real-ip|x-request-.*|cookie)$/i.test(text))
+      fail(`the app does not take ${text} from an auth server; choose another field`);
   }),
   off: {
     says: "`false`",
@@ -189,6 +227,11 @@ export function prefixProblem(prefix: string): string | null {
     return `the prefix ${show(prefix)} has a character that a URL's path cannot have`;
   if (/\/\/|\/\.\.?\//.test(prefix)) return `the prefix "${prefix}" has an empty or a dot segment`;
   return null;
+}
+
+/** RFC 7617 section 2: a colon ends the name. */
+function checkUserName(name: string): void {
+  if (name === "" || /[:\x00-\x1f\x7f]/.test(name)) fail(`${show(name)} is no user name`);
 }
 
 function checkFieldName(name: string): void {

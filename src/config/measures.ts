@@ -24,6 +24,13 @@ export function parseSize(text: string): number | undefined {
   return parseMeasure(text, /^(\d{1,12})(B|KB|MB|GB)$/, SIZE_UNITS, Number.MAX_SAFE_INTEGER);
 }
 
+/** `10/s 100/m 1000/h` as requests in so many milliseconds; undefined where the text is no rate. */
+export function parseRate(text: string): { readonly requests: number; readonly per: number } | undefined {
+  const [, digits = "", unit = ""] = /^(\d{1,6})\/(s|m|h)$/.exec(text) ?? [];
+  const per = DURATION_UNITS[unit];
+  return per === undefined || Number(digits) === 0 ? undefined : { requests: Number(digits), per };
+}
+
 function parseMeasure(
   text: string,
   pattern: RegExp,

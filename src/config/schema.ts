@@ -1,3 +1,4 @@
+import { protectionKeys } from "./protection-schema.ts";
 import type { Section } from "./section.ts";
 import { UPSTREAM } from "./upstream-schema.ts";
 
@@ -59,6 +60,7 @@ const BUFFERING: Section = {
 
 const PATH: Section = {
   buffering: { doc: "As for the site.", nested: "one", section: BUFFERING },
+  ...protectionKeys(false),
 };
 
 const CERTIFICATE_FILES: Section = {
@@ -142,8 +144,9 @@ const SITE: Section = {
     default: false,
     env: "PADDOCK_SERVER_TIMING",
   },
+  ...protectionKeys(true),
   paths: {
-    doc: "Other settings for what lies below a URL prefix; the longest that fits counts.",
+    doc: "Other settings for what lies below a URL prefix. The longest that fits counts; what it leaves out is as for the next shorter one, and at last as for the site. See [protection.md](protection.md) for how a path is read.",
     nested: "named",
     section: PATH,
     env: "PADDOCK_PATHS",
@@ -230,6 +233,15 @@ const TIMEOUTS: Section = {
   },
 };
 
+const CLIENT_LIMITS: Section = {
+  connectionsPerAddress: {
+    doc: "Open connections of one client address (IPv6 by /64); another one is closed at once.",
+    format: "connections",
+    default: null,
+    env: "PADDOCK_LIMITS_CONNECTIONS_PER_ADDRESS",
+  },
+};
+
 /** The whole file. Every key of the contract is here, also those that this version refuses. */
 export const ROOT: Section = {
   email: { doc: "Contact for the CA.", format: "email", default: null, env: "PADDOCK_EMAIL" },
@@ -273,6 +285,7 @@ export const ROOT: Section = {
     },
   },
   timeouts: { doc: "How patient Paddock is with clients.", nested: "one", section: TIMEOUTS },
+  limits: { doc: "How much one client may take.", nested: "one", section: CLIENT_LIMITS },
   issuers: {
     doc: "CAs, tried in order: the first that answers wins, the next is the fallback.",
     nested: "list",

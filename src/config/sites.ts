@@ -10,6 +10,7 @@ import type {
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { checkFile, checkFolder } from "./files.ts";
 import { prefixProblem } from "./formats.ts";
+import { inForce, ownProtection, type OwnProtection } from "./protection.ts";
 import { isLocalName } from "./local-names.ts";
 import { nearest } from "./nearest.ts";
 import type { Place } from "./problem.ts";
@@ -70,6 +71,7 @@ function assembleSite(
     problems.add(section.place, "the site has neither upstream nor static; there is nothing to serve");
   const certificate = assembleCertificate(section, context);
   const names = assembleNames(section, known, context);
+  const protection = ownProtection("/", section, context);
   checkIssuable(section, certificate, issuers, context);
   const canonical = assembleCanonical(section, names, context);
   const [first, ...others] = names;
@@ -88,9 +90,10 @@ function assembleSite(
     canonical,
     maxBody: values["maxBody"] as number,
     compress: values["compress"] as boolean,
-    buffering: buffering(section, undefined),
     serverTiming: values["serverTiming"] as boolean,
-    paths: assemblePaths(section, context),
+    buffering: buffering([section]),
+    protection: inForce([protection]),
+    paths: assemblePaths(section, protection, context),
   };
 }
 
@@ -127,21 +130,36 @@ function assembleStatic(section: SectionValues, context: AssemblyContext): Stati
   return mappings.sort((a, b) => b.prefix.length - a.prefix.length);
 }
 
-/** What lies below a prefix; what it leaves out is as for the site. */
-function assemblePaths(site: SectionValues, context: AssemblyContext): PathConfiguration[] {
+/**
+ * What lies below a prefix. What it leaves out is as for the next shorter prefix, and at last as for the site: whoever
+ * asks for a password below /admin/ and sets a limit below /admin/export/ means both there.
+ */
+function assemblePaths(
+  site: SectionValues,
+  siteProtection: OwnProtection,
+  context: AssemblyContext,
+): PathConfiguration[] {
   const paths = [...(site.named["paths"] ?? [])].map(([prefix, section]) => {
     const problem = prefixProblem(prefix);
     if (problem !== null) context.problems.add(placeOf(site, ["paths", prefix], true), `paths: ${problem}`);
-    return { prefix, buffering: buffering(section, site) };
+    return { prefix, section, protection: ownProtection(prefix, section, context) };
   });
-  return paths.sort((a, b) => b.prefix.length - a.prefix.length);
+  paths.sort((a, b) => b.prefix.length - a.prefix.length);
+  return paths.map(({ prefix }) => {
+    const around = paths.filter((other) => prefix.startsWith(other.prefix));
+    return {
+      prefix,
+      buffering: buffering([...around.map(({ section }) => section), site]),
+      protection: inForce([...around.map(({ protection }) => protection), siteProtection]),
+    };
+  });
 }
 
-function buffering(section: SectionValues, site: SectionValues | undefined): BufferingConfiguration {
-  const own = section.one["buffering"];
+/** `sections`: the most specific first, the site last. */
+function buffering(sections: readonly SectionValues[]): BufferingConfiguration {
   const value = (key: string): boolean => {
-    const from = site === undefined || own?.entries.has(key) === true ? own : site.one["buffering"];
-    return from?.values[key] as boolean;
+    const from = sections.find(({ one }) => one["buffering"]?.entries.has(key) === true) ?? sections.at(-1);
+    return from?.one["buffering"]?.values[key] as boolean;
   };
   return { request: value("request"), response: value("response") };
 }

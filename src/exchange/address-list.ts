@@ -1,21 +1,17 @@
 import { BlockList, isIPv4 } from "node:net";
+import type { NetworkConfiguration } from "../config/configuration.ts";
 
-/** Addresses and networks, such as `10.0.0.0/8` or `2001:db8::/32`; an address alone is a network of one. */
+/** Whether an address is in one of several networks. */
 export class AddressList {
   readonly #list = new BlockList();
   readonly isEmpty: boolean;
 
-  /** `entries`: as `config/addresses.ts` accepts them. */
-  constructor(entries: readonly string[]) {
-    this.isEmpty = entries.length === 0;
-    for (const entry of entries) {
-      const [address = "", prefix] = entry.split("/");
-      const family = isIPv4(address) ? "ipv4" : "ipv6";
-      if (prefix === undefined) this.#list.addAddress(address, family);
-      else this.#list.addSubnet(address, Number(prefix), family);
-    }
+  constructor(networks: readonly NetworkConfiguration[]) {
+    this.isEmpty = networks.length === 0;
+    for (const { address, prefix, family } of networks) this.#list.addSubnet(address, prefix, family);
   }
 
+  /** `address`: as the worker has it, IPv4 as itself and IPv6 without a zone. */
   has(address: string): boolean {
     return this.#list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
   }

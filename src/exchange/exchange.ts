@@ -17,6 +17,8 @@ export interface Exchange {
   clientAddress: string;
   /** X-Forwarded-For as a trusted proxy sent it, with that proxy's address behind it; else the empty string. */
   forwardedFor: string;
+  /** What the app gets in place of `fields`, where a handler took something out or put something in; else null. */
+  appFields: readonly string[] | null;
   readonly secure: boolean;
   /** The server name of the TLS handshake; empty where there was none. */
   readonly serverName: string;

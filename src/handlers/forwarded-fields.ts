@@ -41,19 +41,39 @@ function namedByConnection(fields: readonly string[]): Set<string> | null {
   return named;
 }
 
+/** The client's fields that may go on to another server: not its hop's, and nothing that only Paddock may say. */
+export function fieldsToPassOn(fields: readonly string[]): string[] {
+  const named = namedByConnection(fields);
+  const kept: string[] = [];
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    if (goesOn(name, named)) kept.push(name, fields[index + 1] as string);
+  }
+  return kept;
+}
+
+function goesOn(name: string, named: ReadonlySet<string> | null): boolean {
+  return (
+    !HOP_BY_HOP.has(name) &&
+    !SPOOFABLE.has(name) &&
+    !name.includes("_") &&
+    !(named !== null && named.has(name))
+  );
+}
+
 /**
  * The request head as the app gets it, for a body of `bodyLength` bytes or -1 for chunked. `_` names are dropped: WSGI turns `-` into `_`, so that `X_Forwarded_For`
  * would arrive under the name of the real one.
  */
 export function upstreamRequestHead(exchange: Exchange, bodyLength: number): string {
-  const { fields, id, clientAddress, host } = exchange;
+  const { id, clientAddress, host } = exchange;
+  const fields = exchange.appFields ?? exchange.fields;
   const named = namedByConnection(fields);
   const scheme = exchange.secure ? "https" : "http";
   let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\nHost: ${host}\r\n`;
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    if (HOP_BY_HOP.has(name) || SPOOFABLE.has(name) || name.includes("_")) continue;
-    if (named !== null && named.has(name)) continue;
+    if (!goesOn(name, named)) continue;
     head += `${name}: ${fields[index + 1]}\r\n`;
   }
   if (bodyLength > 0 || (bodyLength === 0 && (exchange.bodyLength !== 0 || hasContentLength(fields)))) {

@@ -30,6 +30,7 @@ export class ServerExchange implements Exchange {
   readonly startedAt = Date.now();
   readonly bodyLength: number;
   readonly upgrade: "" | "websocket";
+  appFields: readonly string[] | null = null;
   site = "";
   handler = "";
   failure = "";

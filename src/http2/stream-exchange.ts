@@ -33,6 +33,7 @@ export class StreamExchange implements Exchange {
   readonly startedAt = Date.now();
   readonly bodyLength: number;
   readonly upgrade: "" | "websocket";
+  appFields: readonly string[] | null = null;
   site = "";
   handler = "";
   failure = "";

@@ -137,6 +137,12 @@ function metricsOf(counts: WorkerCounts): unknown[] {
       ),
     ),
     metric("paddock_tunnels", "Open WebSockets", "gauge", table(counts.tunnels, ["upstream"])),
+    metric(
+      "paddock_connections_refused_total",
+      "Connections closed at once, since their client had as many as limits.connectionsPerAddress",
+      "counter",
+      table(counts.connectionsRefused, ["listener"]),
+    ),
     metric("paddock_connections", "Open connections", "gauge", table(counts.connections, ["listener"])),
   ];
 }

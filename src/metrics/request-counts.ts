@@ -27,6 +27,8 @@ export interface WorkerCounts {
   readonly handshakes: Record<string, number>;
   /** listener. */
   readonly connections: Record<string, number>;
+  /** listener: closed at once, since the client had too many. */
+  readonly connectionsRefused: Record<string, number>;
   readonly inFlight: number;
   /** upstream: open WebSockets. */
   readonly tunnels: Record<string, number>;
@@ -45,6 +47,7 @@ export class RequestCounts {
   readonly #handshakes: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #connections: Record<string, number> = { http: 0, https: 0 };
   readonly #tunnels: Record<string, number> = Object.create(null) as Record<string, number>;
+  readonly #connectionsRefused: Record<string, number> = { http: 0, https: 0 };
   #inFlight = 0;
 
   began(): void {
@@ -92,6 +95,10 @@ export class RequestCounts {
     this.#connections[listener] = (this.#connections[listener] as number) + change;
   }
 
+  connectionRefused(listener: "http" | "https"): void {
+    this.#connectionsRefused[listener] = (this.#connectionsRefused[listener] as number) + 1;
+  }
+
   snapshot(loads: WorkerCounts["loads"]): WorkerCounts {
     return {
       requests: { ...this.#requests },
@@ -100,6 +107,7 @@ export class RequestCounts {
       upstreamUp: { ...this.#upstreamUp },
       handshakes: { ...this.#handshakes },
       connections: { ...this.#connections },
+      connectionsRefused: { ...this.#connectionsRefused },
       inFlight: this.#inFlight,
       tunnels: { ...this.#tunnels },
       loads,

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { PaddockError } from "../errors.ts";
 import type { UpstreamLoad, WorkerCounts } from "../metrics/request-counts.ts";
 import { listenError, type ListeningSocket, type SocketHandle } from "./listeners.ts";
-import type { WorkerOrder, WorkerReport } from "../worker-protocol.ts";
+import type { WorkerOrder, WorkerReport, WorkerUsage } from "../worker-protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 
@@ -39,6 +39,7 @@ export class WorkerProcess {
   constructor(
     readable: readonly string[],
     bufferFolder: string,
+    used: (worker: WorkerProcess, usage: WorkerUsage) => void,
     exited: (worker: WorkerProcess, how: string) => void,
   ) {
     this.readable = readable;
@@ -74,6 +75,10 @@ export class WorkerProcess {
     this.#started.catch(() => undefined);
     this.#child.on("message", (message: WorkerReport) => {
       if (message.type === "started") return;
+      if (message.type === "usage") {
+        used(this, message.usage);
+        return;
+      }
       if (message.type === "loads") {
         this.demands = new Map(Object.entries(message.loads));
         return;
@@ -121,6 +126,11 @@ export class WorkerProcess {
         reject(error);
       });
     });
+  }
+
+  /** Tells it what another one's clients took. */
+  tellUsage(worker: number, usage: WorkerUsage): void {
+    this.order({ type: "elsewhere", worker, usage }).catch(() => undefined);
   }
 
   setLimit(upstream: string, limit: number): void {

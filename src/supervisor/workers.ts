@@ -6,6 +6,7 @@ import { messageOf } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { WorkerCounts } from "../metrics/request-counts.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
+import type { WorkerUsage } from "../worker-protocol.ts";
 import { socketsOf, type ListeningSocket } from "./listeners.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
@@ -139,6 +140,7 @@ export class Workers {
     const worker = new WorkerProcess(
       readableFolders(this.#known.configuration),
       join(realpathSync(storage), "buffers", randomUUID()),
+      (one, usage) => this.#tellOthers(one, usage),
       (gone, how) => this.#exited(gone, how),
     );
     this.#all.add(worker);
@@ -185,6 +187,7 @@ export class Workers {
 
   #exited(worker: WorkerProcess, how: string): void {
     this.#all.delete(worker);
+    this.#tellOthers(worker, { passed: null, connections: {} });
     if (worker.counts !== null) this.#keepCounts(worker.counts);
     const wasServing = this.#serving.includes(worker);
     this.#serving = this.#serving.filter((other) => other !== worker);
@@ -206,6 +209,10 @@ export class Workers {
         this.#log.error({ cause: messageOf(error) }, "a worker did not start"),
       );
     }, this.#wait);
+  }
+
+  #tellOthers(worker: WorkerProcess, usage: WorkerUsage): void {
+    for (const other of this.#all) if (other !== worker) other.tellUsage(worker.pid, usage);
   }
 
   /** Its connections and requests in flight are gone with it. */

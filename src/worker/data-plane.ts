@@ -6,6 +6,8 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { believeTrustedProxy } from "../handlers/client-address.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { ServerSession } from "../http2/server-session.ts";
+import { authServers } from "../handlers/protection/auth-servers.ts";
+import { RateLimits } from "../handlers/protection/rate-limits.ts";
 import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
 import { RequestCounts, type UpstreamLoad, type WorkerCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
@@ -16,6 +18,8 @@ import { CertificateTable } from "../tls/certificate-table.ts";
 import { TLS_POLICIES } from "../tls/policy.ts";
 import { Upstreams } from "../upstream/registry.ts";
 import type { BackendChange } from "../upstream/upstream.ts";
+import type { WorkerUsage } from "../worker-protocol.ts";
+import { ConnectionLimit } from "./connection-limit.ts";
 
 type Listener = "http" | "https";
 
@@ -25,6 +29,8 @@ export class DataPlane {
   readonly #deadlines = new Deadlines();
   readonly #connections = new Set<{ drain(idle: number): void }>();
   readonly #upstreams: Upstreams;
+  readonly #rateLimits = new RateLimits();
+  readonly #clients = new ConnectionLimit();
   readonly #bufferFolder: string | null;
   #configuration: Configuration;
   #certificates: readonly TlsCertificate[] = [];
@@ -45,7 +51,8 @@ export class DataPlane {
     this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
     this.#upstreams = new Upstreams(this.#deadlines, (change) => this.#backendChanged(change));
-    this.#upstreams.configure(configuration.sites);
+    this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
+    this.#clients.configure(configuration.limits, configuration.workers);
     this.#table = this.#makeTable();
     this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
     this.#trustedProxies = new AddressList(configuration.trustedProxies);
@@ -56,10 +63,11 @@ export class DataPlane {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
     this.#logs.log.level = configuration.log.level;
+    this.#clients.configure(configuration.limits, configuration.workers);
     this.#table = this.#makeTable();
     this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
     this.#trustedProxies = new AddressList(configuration.trustedProxies);
-    this.#upstreams.configure(configuration.sites);
+    this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
     this.#pipeline = this.#makePipeline();
   }
 
@@ -101,6 +109,12 @@ export class DataPlane {
   }
 
   #serve(socket: Socket, listener: Listener, clientAddress: string): void {
+    if (!this.#clients.opened(clientAddress)) {
+      this.#counts.connectionRefused(listener);
+      socket.destroy();
+      return;
+    }
+    socket.on("close", () => this.#clients.closed(clientAddress));
     if (listener === "http") {
       this.#serveHttp1(socket, clientAddress, false, "");
       return;
@@ -138,6 +152,19 @@ export class DataPlane {
 
   setLimit(upstream: string, limit: number): void {
     this.#upstreams.setLimit(upstream, limit);
+  }
+
+  /** What the other workers must know of this one's clients; null where there is nothing to tell. */
+  usage(): WorkerUsage | null {
+    const passed = this.#rateLimits.report();
+    const connections = this.#clients.report();
+    return passed === null && connections === null ? null : { passed, connections };
+  }
+
+  /** What another worker told. */
+  usedElsewhere(worker: number, { passed, connections }: WorkerUsage): void {
+    if (passed !== null) this.#rateLimits.charge(passed);
+    if (connections !== null) this.#clients.setElsewhere(worker, connections);
   }
 
   counts(): WorkerCounts {
@@ -238,10 +265,14 @@ export class DataPlane {
   }
 
   #makePipeline(): Pipeline {
-    return new Pipeline(this.#configuration, this.#upstreams, this.#counts, this.#bufferFolder, () => ({
-      challenges: this.#challenges,
-      certificates: this.#table,
-    }));
+    return new Pipeline(
+      this.#configuration,
+      this.#upstreams,
+      this.#counts,
+      this.#rateLimits,
+      this.#bufferFolder,
+      () => ({ challenges: this.#challenges, certificates: this.#table }),
+    );
   }
 }
 

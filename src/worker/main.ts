@@ -34,6 +34,9 @@ function obey(order: WorkerOrder, handle: unknown): void {
     case "limit":
       plane?.setLimit(order.upstream, order.limit);
       break;
+    case "elsewhere":
+      plane?.usedElsewhere(order.worker, order.usage);
+      break;
     case "counts":
       if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts() });
       return;
@@ -60,6 +63,8 @@ function obey(order: WorkerOrder, handle: unknown): void {
 let lastLoads = "{}";
 setInterval(() => {
   if (plane === null) return;
+  const usage = plane.usage();
+  if (usage !== null) report({ type: "usage", usage });
   const loads = plane.loads();
   const text = JSON.stringify(loads);
   if (text === lastLoads) return;

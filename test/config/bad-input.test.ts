@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { configurationFolder, loadText, problemsOf } from "./load-text.ts";
 
@@ -152,11 +154,11 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   ],
   [
     `${SITE}listen: { proxyProtocol: [«10.0.0.0/33] }`,
-    'listen.proxyProtocol[0]: "10.0.0.0/33": the length of an IPv4 prefix is a number from 0 to 32',
+    'listen.proxyProtocol[0]: "10.0.0.0/33": the prefix of an ipv4 network ends at 32',
   ],
   [
     `${SITE}trustedProxies: [«balancer]`,
-    'trustedProxies[0]: "balancer" is no address and no network; write for example 192.0.2.7 or 10.0.0.0/8',
+    'trustedProxies[0]: "balancer" is no network; write 10.0.0.0/8, 2001:db8::/32, an address, or all',
   ],
   [
     `${SITE}upstreams: { app: { to: [unix:/x], proxyProtocol: «v3 } }`,
@@ -274,6 +276,69 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     "upstreams.a.maxConcurrent: must be auto or a number from 1 to 100000, not 0",
   ],
   [site("internal: «{ /a/: /b }"), "sites[0].internal: this key is not available in this version; remove it"],
+  // Protection
+  [site("rateLimit: { requests: «10 }"), "sites[0].rateLimit.requests: must be text, not 10"],
+  [
+    site("rateLimit: { requests: «0/s }"),
+    'sites[0].rateLimit.requests: "0/s" is no rate; write for example 10/s, 100/m or 1000/h',
+  ],
+  [site("rateLimit: «{ burst: 5 }"), "sites[0].rateLimit.requests is missing; give it"],
+  [
+    site("rateLimit: { requests: 1/s, key: «cookie }"),
+    'sites[0].rateLimit.key: "cookie" is no key; write address, or header: and the name of a field',
+  ],
+  [site("rateLimit: «10/s"), /^sites\[0\]\.rateLimit: must be a mapping of keys to values, or false/],
+  [
+    site("allow: [«10.1.2.3/8]"),
+    'sites[0].allow[0]: "10.1.2.3/8" has bits behind its prefix; write 10.1.2.3/32 for the one address, or clear them',
+  ],
+  [site("deny: [«10.0.0.0/33]"), 'sites[0].deny[0]: "10.0.0.0/33": the prefix of an ipv4 network ends at 32'],
+  [
+    site('deny: [«"::ffff:10.0.0.0/104"]'),
+    'sites[0].deny[0]: "::ffff:10.0.0.0/104" is an IPv4 network written as IPv6; write it as IPv4',
+  ],
+  [site("deny: [«office]"), /^sites\[0\]\.deny\[0\]: "office" is no network; write 10\.0\.0\.0\/8/],
+  [site("allow: «[]"), "allow is empty; all lets everybody in"],
+  [site("methods: «[]"), "methods is empty; list those that the app has"],
+  [site("methods: [«get]"), 'sites[0].methods[0]: "get" is no method; write for example GET or POST'],
+  [site("basicAuth: «{ realm: x }"), "basicAuth has no users; give users or usersFile"],
+  [site("basicAuth: { usersFile: «nowhere }"), /^the file .*\/nowhere does not exist$/],
+  [
+    site("basicAuth: { users: { ann: «$2y$05$abcdefghijklmnopqrstuv } }"),
+    "sites[0].basicAuth.users[ann]: must be an argon2id hash; this is a bcrypt hash. paddock hash-password makes one",
+  ],
+  [
+    site("basicAuth: { users: { ann: «secret } }"),
+    "sites[0].basicAuth.users[ann]: must be an argon2id hash; this is not. paddock hash-password makes one",
+  ],
+  [
+    site(
+      "basicAuth: { users: { ann: «'$argon2id$v=19$m=9999999,t=2,p=1$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdA' } }",
+    ),
+    "sites[0].basicAuth.users[ann]: must have m from 8 times p to 262144 (KiB), and p of at least 1",
+  ],
+  [
+    site("basicAuth: { realm: «'a\"b', users: {} }"),
+    /^sites\[0\]\.basicAuth\.realm: .* must be plain ASCII without quotes/,
+  ],
+  [site("forwardAuth: «{ path: /x }"), "sites[0].forwardAuth.to is missing; give it"],
+  [site("forwardAuth: { to: «https://a.example/x }"), /https to the app is not available in this version/],
+  [
+    site("forwardAuth: { to: http://a.example:1/x, «path: /y }"),
+    "path is given by to already; remove one of them",
+  ],
+  [
+    site("forwardAuth: { to: unix:/x, headers: [«X-Forwarded-For] }"),
+    "sites[0].forwardAuth.headers[0]: the app does not take X-Forwarded-For from an auth server; choose another field",
+  ],
+  [
+    `${SITE}limits: { connectionsPerAddress: «0 }`,
+    "limits.connectionsPerAddress: must be a whole number from 1 to 1000000, not 0",
+  ],
+  [
+    "sites: [{ names: [a.example], upstream: unix:/x, paths: { /a/: { «alow: [all] } } }]",
+    'unknown key "alow"; did you mean "allow"?',
+  ],
   [site("compress: «gzip"), 'sites[0].compress: must be true or false, not "gzip"'],
 ];
 
@@ -298,6 +363,23 @@ void test("a key is never shown in a message", () => {
   const text = issuer("{ acme: zerossl, eab: { keyId: a, hmacKey: 'very secret' } }");
   const [problem] = problemsOf(() => loadText(folder, text));
   assert.equal(problem?.message, "issuers[0].eab.hmacKey: must be base64url, as the CA showed it");
+});
+
+void test("a users file is reported at its own line, without the hash", () => {
+  writeFileSync(join(folder, "staff"), "ann:$apr1$abc$def\n\n:x\nbo\n");
+  const problems = problemsOf(() => loadText(folder, site("basicAuth: { usersFile: staff }")));
+  assert.deepEqual(
+    problems.map(({ file, line, message }) => [file, line, message]),
+    [
+      [
+        join(folder, "staff"),
+        1,
+        'the hash of "ann" must be an argon2id hash; this is an MD5 hash of Apache. paddock hash-password makes one',
+      ],
+      [join(folder, "staff"), 3, "must be a user name, a colon and a hash"],
+      [join(folder, "staff"), 4, "must be a user name, a colon and a hash"],
+    ],
+  );
 });
 
 void test("shows every problem of a file at once, in the order in which they are written", () => {

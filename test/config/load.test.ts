@@ -9,7 +9,19 @@ import { configurationFolder, loadText, problemsOf } from "./load-text.ts";
 const { folder, remove } = configurationFolder();
 after(remove);
 
+const HASH =
+  "$argon2id$v=19$m=19456,t=2,p=1$IOdfH7ukpd7GZXlg/VTsQw$jQbhZlzNk2X5ps3zV3GlDdYX0mRi8ed6ILWzi5mzPn4";
 const repository = join(import.meta.dirname, "../..");
+
+/** No rule of protection. */
+const NOTHING = {
+  deny: null,
+  allow: null,
+  rateLimit: null,
+  methods: null,
+  basicAuth: null,
+  forwardAuth: null,
+};
 
 const SIX_LINES = `sites:
   - names: [yourdomain.com, www.yourdomain.com]
@@ -41,6 +53,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
     ],
     tls: { policy: "intermediate" },
     timeouts: { requestHead: 10_000, keepAlive: 75_000, body: 20_000, write: 60_000 },
+    limits: { connectionsPerAddress: null },
     shutdownTimeout: 30_000,
     sites: [
       {
@@ -67,6 +80,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         compress: true,
         buffering: { request: true, response: true },
         serverTiming: false,
+        protection: NOTHING,
         paths: [],
       },
     ],
@@ -86,9 +100,71 @@ void test("a path says what differs, and the longest comes first", () => {
 `,
   );
   assert.deepEqual(sites[0]?.paths, [
-    { prefix: "/up/load/", buffering: { request: true, response: true } },
-    { prefix: "/up/", buffering: { request: false, response: false } },
+    { prefix: "/up/load/", buffering: { request: true, response: true }, protection: NOTHING },
+    { prefix: "/up/", buffering: { request: false, response: false }, protection: NOTHING },
   ]);
+});
+
+void test("a path inherits what it leaves out from the next shorter prefix, and from the site at last", () => {
+  writeFileSync(join(folder, "staff"), `# staff\n\nann:${HASH}\nbo:${HASH}\n`);
+  const { sites } = loadText(
+    folder,
+    `sites:
+  - names: [a.example]
+    upstream: unix:/x
+    rateLimit: { requests: 100/m }
+    methods: [GET, POST]
+    paths:
+      /admin/: { allow: [10.0.0.0/8, all], basicAuth: { usersFile: staff } }
+      /admin/api/: { rateLimit: { requests: 5/s, burst: 0, key: "header:X-Key" }, basicAuth: false }
+      /admin/api/v2/: { deny: [::1] }
+      /ask/: { forwardAuth: { to: "http://127.0.0.1:4180/verify", headers: [X-Auth-User] }, rateLimit: false }
+      /asks/: { forwardAuth: { to: unix:a.sock, path: /v } }
+`,
+  );
+  const [site] = sites;
+  const at = (prefix: string): unknown => site?.paths.find((path) => path.prefix === prefix)?.protection;
+  const rateLimit = {
+    from: "/",
+    value: { requests: 100, per: 60_000, written: "100/m", burst: 100, header: null },
+  };
+  const methods = { from: "/", value: ["GET", "HEAD", "POST"] };
+  const allow = {
+    from: "/admin/",
+    value: [
+      { address: "10.0.0.0", prefix: 8, family: "ipv4" },
+      { address: "0.0.0.0", prefix: 0, family: "ipv4" },
+      { address: "::", prefix: 0, family: "ipv6" },
+    ],
+  };
+  const users = [
+    ["ann", HASH],
+    ["bo", HASH],
+  ];
+  assert.deepEqual(site?.protection, { ...NOTHING, rateLimit, methods });
+  const admin = { ...NOTHING, allow, rateLimit, methods };
+  const basicAuth = { from: "/admin/", value: { realm: "restricted", users } };
+  assert.deepEqual(at("/admin/"), { ...admin, basicAuth });
+  const own = { requests: 5, per: 1000, written: "5/s", burst: 0, header: "x-key" };
+  const api = { ...admin, rateLimit: { from: "/admin/api/", value: own } };
+  assert.deepEqual(at("/admin/api/"), api);
+  const deny = { from: "/admin/api/v2/", value: [{ address: "::1", prefix: 128, family: "ipv6" }] };
+  assert.deepEqual(at("/admin/api/v2/"), { ...api, deny });
+  const tcp = { kind: "tcp", host: "127.0.0.1", port: 4180 };
+  const asked = { address: tcp, path: "/verify", headers: ["x-auth-user"], timeout: 5000 };
+  assert.deepEqual(at("/ask/"), { ...NOTHING, methods, forwardAuth: { from: "/ask/", value: asked } });
+  const other = {
+    address: { kind: "unix", path: join(folder, "a.sock") },
+    path: "/v",
+    headers: [],
+    timeout: 5000,
+  };
+  assert.deepEqual(at("/asks/"), {
+    ...NOTHING,
+    rateLimit,
+    methods,
+    forwardAuth: { from: "/asks/", value: other },
+  });
 });
 
 void test("the result is frozen to its leaves", () => {
