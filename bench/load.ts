@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
+import { WebSocket } from "ws";
 import { cpuMicroseconds, residentBytes, run } from "./processes.ts";
 
 export interface Target {
@@ -29,7 +30,7 @@ interface Load {
 /** A daemon is warm for weeks: the optimizing compiler of Node.js has done its work after about 50,000 requests. */
 const WARM_UP_SECONDS = 5;
 /** Before an app that answers a tenth as fast, it takes as many requests and so more time. */
-const APP_WARM_UP_SECONDS = 20;
+export const APP_WARM_UP_SECONDS = 20;
 const MILLISECONDS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 /** Warms up, then divides the CPU time of the measured span by its requests. */
@@ -52,12 +53,22 @@ async function measured(
   };
 }
 
-/** `host`: of the Django site, which wants its own. */
-export function http1(target: Target, path: string, seconds: number, host?: string): Promise<Measure> {
+export interface Http1Options {
+  /** Request fields, such as `Host: app.test`. */
+  readonly fields?: readonly string[];
+  readonly warmUp?: number;
+}
+
+export function http1(
+  target: Target,
+  path: string,
+  seconds: number,
+  { fields = [], warmUp = WARM_UP_SECONDS }: Http1Options = {},
+): Promise<Measure> {
   const url = `https://localhost:${target.port}${path}`;
   const load = async (span: number): Promise<Load> => {
-    const fields = host === undefined ? [] : ["-H", `Host: ${host}`];
-    const out = await run("wrk", ["-t1", "-c32", `-d${span}s`, "--latency", ...fields, url], span + 15);
+    const sent = fields.flatMap((field) => ["-H", field]);
+    const out = await run("wrk", ["-t1", "-c32", `-d${span}s`, "--latency", ...sent, url], span + 15);
     // wrk counts as a read error what a server closes after an answer; any other error spoils the row, since the
     // requests that are left had the proxy to themselves.
     const bad = /Non-2xx or 3xx responses: \d+/.exec(out) ?? /(?:connect|write|timeout) [1-9]\d*/.exec(out);
@@ -69,7 +80,7 @@ export function http1(target: Target, path: string, seconds: number, host?: stri
       ...(p99 ? { p99Milliseconds: Number(p99[1]) * (MILLISECONDS[p99[2] as string] as number) } : {}),
     };
   };
-  return measured(target, seconds, load, host === undefined ? WARM_UP_SECONDS : APP_WARM_UP_SECONDS);
+  return measured(target, seconds, load, warmUp);
 }
 
 export function http2(target: Target, path: string, seconds: number): Promise<Measure> {
@@ -173,5 +184,63 @@ export async function idleMemory(target: Target): Promise<Measure> {
     return { bytesPerConnection: (residentBytes(target.pid) - before) / sockets.length };
   } finally {
     for (const socket of sockets) socket.destroy();
+  }
+}
+
+const SLOW_CLIENTS = 1000;
+
+/** Ordinary requests, while many clients have asked for `long` and read none of it. */
+export async function withSlowClients(target: Target, long: string, seconds: number): Promise<Measure> {
+  const sockets: TLSSocket[] = [];
+  try {
+    while (sockets.length < SLOW_CLIENTS) {
+      const batch = await Promise.all(Array.from({ length: 20 }, () => handshake(target.port)));
+      for (const socket of batch) {
+        socket.pause();
+        socket.write(`GET ${long} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      }
+      sockets.push(...batch);
+    }
+    return await http1(target, "/", seconds);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}
+
+const WEBSOCKETS = 32;
+
+/** Messages of a few bytes to an app that echoes them, one at a time on each of several WebSockets. */
+export async function webSocketMessages(target: Target, path: string, seconds: number): Promise<Measure> {
+  const sockets = await Promise.all(
+    Array.from({ length: WEBSOCKETS }, async () => {
+      const socket = new WebSocket(`wss://localhost:${target.port}${path}`, { rejectUnauthorized: false });
+      await once(socket, "open", { signal: AbortSignal.timeout(10_000) });
+      return socket;
+    }),
+  );
+  try {
+    return await measured(
+      target,
+      seconds,
+      async (span) => {
+        const end = performance.now() + span * 1000;
+        const counts = await Promise.all(
+          sockets.map(async (socket) => {
+            let echoes = 0;
+            while (performance.now() < end) {
+              socket.send("a short message");
+              await once(socket, "message");
+              echoes++;
+            }
+            return echoes;
+          }),
+        );
+        const requests = counts.reduce((sum, count) => sum + count, 0);
+        return { requests, perSecond: requests / span };
+      },
+      APP_WARM_UP_SECONDS,
+    );
+  } finally {
+    for (const socket of sockets) socket.terminate();
   }
 }

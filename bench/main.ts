@@ -14,6 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { startGunicorn } from "../test/parts/gunicorn.ts";
 import { freePorts } from "../test/parts/pebble.ts";
+import { startUvicorn } from "../test/parts/uvicorn.ts";
 import { killAll, run, stop } from "./processes.ts";
 import { PROXIES, type Proxy } from "./proxies.ts";
 import { ROWS, type App, type Row } from "./rows.ts";
@@ -49,7 +50,7 @@ const statics = `${folder}/static`;
 const results: Result[] = [];
 try {
   await prepare();
-  for (const app of ["2 KB", "sync", "gthread"] as const) {
+  for (const app of ["2 KB", "uvicorn", "sync", "gthread"] as const) {
     const wanted = rows.filter((row) => row.app === app);
     if (wanted.length > 0) await against(app, wanted);
   }
@@ -101,6 +102,10 @@ async function against(app: App, wanted: readonly Row[]): Promise<void> {
 }
 
 async function startApp(app: App, home: string, socket: string): Promise<() => Promise<void>> {
+  if (app === "uvicorn") {
+    const uvicorn = await startUvicorn({ socket });
+    return () => uvicorn.stop();
+  }
   if (app !== "2 KB") {
     const gunicorn = await startGunicorn({ folder: home, socket, workerClass: app });
     return () => gunicorn.stop();

@@ -29,6 +29,8 @@ export function nginxGate(options: {
 http {
   include /etc/nginx/mime.types;
   sendfile on;
+  gzip on;
+  gzip_proxied any;
   tcp_nopush on;
   access_log ${home}/access.log;
   keepalive_requests 100000000;
@@ -43,6 +45,13 @@ http {
     ssl_certificate ${cert};
     ssl_certificate_key ${key};
     location /static/ { alias ${statics}/; }
+    location /ws/ {
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection "upgrade";
+      proxy_pass http://unix:${upstream};
+    }
     location / {
       proxy_set_header Host $http_host;
       proxy_set_header X-Real-IP $remote_addr;

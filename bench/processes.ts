@@ -91,7 +91,8 @@ export function residentBytes(root: number): number {
   return kilobytes * 1024;
 }
 
-function processTree(root: number): number[] {
+/** A process and all its descendants, parents first. */
+export function processTree(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const entry of readdirSync("/proc")) {
     if (!/^\d+$/.test(entry)) continue;

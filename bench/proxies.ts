@@ -21,6 +21,8 @@ export interface Proxy {
   readonly name: string;
   readonly http2: boolean;
   readonly statics: boolean;
+  readonly compresses: boolean;
+  readonly webSockets: boolean;
   readonly version: () => string;
   readonly start: (setup: Setup) => ChildProcess;
 }
@@ -51,6 +53,7 @@ https://localhost:${port}, https://app.test:${port} {
   log {
     output file ${home}/access.log
   }
+  encode gzip
   handle_path /static/* {
     root * ${statics}
     file_server
@@ -82,6 +85,8 @@ defaults
   log global
   option httplog
   option forwardfor
+  compression algo gzip
+  compression type text/html
   timeout client 60s
   timeout server 60s
   timeout connect 5s
@@ -136,6 +141,8 @@ export const PROXIES: readonly Proxy[] = [
     name: "nginx",
     http2: true,
     statics: true,
+    compresses: true,
+    webSockets: true,
     version: nginxVersion,
     start: (setup) => startNginx(setup, false),
   },
@@ -143,6 +150,8 @@ export const PROXIES: readonly Proxy[] = [
     name: "nginx keep-alive",
     http2: true,
     statics: true,
+    compresses: true,
+    webSockets: true,
     version: nginxVersion,
     start: (setup) => startNginx(setup, true),
   },
@@ -150,6 +159,8 @@ export const PROXIES: readonly Proxy[] = [
     name: "Caddy",
     http2: true,
     statics: true,
+    compresses: true,
+    webSockets: true,
     version: () => firstLine("caddy", "version"),
     start: startCaddy,
   },
@@ -157,6 +168,8 @@ export const PROXIES: readonly Proxy[] = [
     name: "HAProxy",
     http2: true,
     statics: false,
+    compresses: true,
+    webSockets: true,
     version: () => firstLine("haproxy", "-v"),
     start: startHaproxy,
   },
@@ -164,6 +177,8 @@ export const PROXIES: readonly Proxy[] = [
     name: "http-proxy",
     http2: false,
     statics: false,
+    compresses: false,
+    webSockets: false,
     version: () => `http-proxy on Node ${process.version}`,
     start: startHttpProxy,
   },
@@ -171,6 +186,8 @@ export const PROXIES: readonly Proxy[] = [
     name: "Paddock",
     http2: true,
     statics: true,
+    compresses: true,
+    webSockets: true,
     version: () => `Paddock on Node ${process.version}`,
     start: startPaddock,
   },

@@ -1,8 +1,18 @@
 /** The rows of the table: what is asked of each proxy. */
-import { handshakes, http1, http2, idleMemory, type Measure, type Target } from "./load.ts";
+import {
+  APP_WARM_UP_SECONDS,
+  handshakes,
+  http1,
+  http2,
+  idleMemory,
+  webSocketMessages,
+  withSlowClients,
+  type Measure,
+  type Target,
+} from "./load.ts";
 import type { Proxy } from "./proxies.ts";
 
-export type App = "2 KB" | "sync" | "gthread";
+export type App = "2 KB" | "uvicorn" | "sync" | "gthread";
 
 export interface Row {
   readonly name: string;
@@ -20,6 +30,8 @@ const all = (): boolean => true;
 const SMALL = "/static/small.css";
 const LARGE = "/static/large.bin";
 const PAGE = { path: "/whoami/", host: "app.test" };
+const COMPRESSED = "/page.html";
+const LONG = "/long.bin";
 
 /** Memory comes first: it is the growth of a process that has not served yet. */
 export const ROWS: readonly Row[] = [
@@ -70,11 +82,44 @@ export const ROWS: readonly Row[] = [
     suits: all,
     measure: (target, seconds) => handshakes(target, seconds, true),
   },
+  {
+    name: "gzip page",
+    app: "2 KB",
+    path: COMPRESSED,
+    suits: (proxy) => proxy.compresses,
+    measure: (target, seconds) => http1(target, COMPRESSED, seconds, { fields: ["Accept-Encoding: gzip"] }),
+  },
+  {
+    name: "with 1,000 slow clients",
+    app: "2 KB",
+    path: "/",
+    bytes: 2048,
+    suits: all,
+    measure: (target, seconds) => withSlowClients(target, LONG, seconds),
+  },
+  {
+    name: "Uvicorn page",
+    app: "uvicorn",
+    path: "/",
+    suits: all,
+    measure: (target, seconds) => http1(target, "/", seconds, { warmUp: APP_WARM_UP_SECONDS }),
+  },
+  {
+    name: "WebSocket message",
+    app: "uvicorn",
+    path: "/",
+    suits: (proxy) => proxy.webSockets,
+    measure: (target, seconds) => webSocketMessages(target, "/ws/", seconds),
+  },
   ...(["sync", "gthread"] as const).map((app) => ({
     name: `Django page, ${app}`,
     app,
     ...PAGE,
     suits: all,
-    measure: (target: Target, seconds: number) => http1(target, PAGE.path, seconds, PAGE.host),
+    measure: (target: Target, seconds: number) =>
+      http1(target, PAGE.path, seconds, {
+        fields: [`Host: ${PAGE.host}`],
+        warmUp: APP_WARM_UP_SECONDS,
+      }),
   })),
 ];

@@ -9,10 +9,20 @@ import { nginxArguments, nginxCommon } from "./nginx.ts";
 import { startServer } from "./processes.ts";
 
 export const BODY_BYTES = 2048;
+/** A page as a template engine makes it: repetitive, but not only. */
+const PAGE = Array.from(
+  { length: 220 },
+  (_, row) =>
+    `<tr class="row${(row % 2) + 1}"><td><a href="/orders/${row * 7919}/">Order ${row * 7919}</a></td><td>${(row * 1.37).toFixed(2)} EUR</td><td>${(row * 2654435761).toString(36)}</td></tr>\n`,
+).join("");
+/** For clients that read slowly, bytes. */
+export const LONG_BYTES = 1024 * 1024;
 
 export function startUpstream(folder: string, socket: string): ChildProcess {
   const home = `${folder}/upstream`;
   mkdirSync(home);
+  writeFileSync(`${home}/page.html`, PAGE);
+  writeFileSync(`${home}/long.bin`, Buffer.alloc(LONG_BYTES, "paddock"));
   writeFileSync(
     `${home}/nginx.conf`,
     `${nginxCommon(home)}
@@ -24,6 +34,9 @@ http {
   server {
     listen unix:${socket};
     default_type text/html;
+    root ${home};
+    location = /page.html { }
+    location = /long.bin { types { } default_type application/octet-stream; }
     location / { return 200 "${"x".repeat(BODY_BYTES)}"; }
   }
 }
