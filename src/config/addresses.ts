@@ -42,6 +42,19 @@ export function formatListenAddress(address: ListenAddress): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
+/** An address, or a network in CIDR notation (RFC 4632 section 3.1). */
+export function parseNetwork(text: string): Parsed<string> {
+  const [address = "", prefix, ...more] = text.split("/");
+  const version = isIP(address);
+  if (version === 0 || address.includes("%") || more.length > 0)
+    return { problem: `"${text}" is no address and no network; write for example 192.0.2.7 or 10.0.0.0/8` };
+  if (prefix === undefined) return { value: text };
+  const longest = version === 4 ? 32 : 128;
+  if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > longest)
+    return { problem: `"${text}": the length of an IPv${version} prefix is a number from 0 to ${longest}` };
+  return { value: text };
+}
+
 /** Whether the text is an address in itself, and not the name of an entry under `upstreams`. */
 export function looksLikeUpstreamAddress(text: string): boolean {
   return /[:/]/.test(text);

@@ -30,6 +30,7 @@ export function assemble(
     email: values["email"] as string | null,
     storage: pathOf(root, "storage", context),
     workers: values["workers"] === "auto" ? availableParallelism() : (values["workers"] as number),
+    trustedProxies: values["trustedProxies"] as string[],
     listen: assembleListeners(sectionOf(root, "listen"), admin, context),
     admin: {
       listen: listenAddress(admin.values["listen"]) ?? null,
@@ -94,7 +95,7 @@ function assembleListeners(
       placeOf(listen, ["https"]),
       "listen.http and listen.https are both empty; nothing would be served",
     );
-  return { http, https };
+  return { http, https, proxyProtocol: listen.values["proxyProtocol"] as string[] };
 }
 
 function deepFreeze<T>(value: T): T {

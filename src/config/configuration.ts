@@ -13,7 +13,11 @@ export interface Configuration {
   readonly listen: {
     readonly http: readonly ListenAddress[];
     readonly https: readonly ListenAddress[];
+    /** Addresses and networks whose connections begin with a PROXY header. */
+    readonly proxyProtocol: readonly string[];
   };
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   readonly admin: {
     /** Null turns the admin listener off. */
     readonly listen: ListenAddress | null;
@@ -88,6 +92,8 @@ export interface UpstreamConfiguration {
   /** How long after the app went away requests are held. */
   readonly restartGrace: number;
   readonly healthCheck: HealthCheckConfiguration | null;
+  /** The version of the PROXY header that each connection to the app begins with; null for none. */
+  readonly proxyProtocol: 1 | 2 | null;
 }
 
 export interface HealthCheckConfiguration {
@@ -102,13 +108,6 @@ export interface HealthCheckConfiguration {
 export interface BufferingConfiguration {
   readonly request: boolean;
   readonly response: boolean;
-}
-
-export interface NetworkConfiguration {
-  readonly address: string;
-  /** Bits. */
-  readonly prefix: number;
-  readonly family: "ipv4" | "ipv6";
 }
 
 export interface RateLimitConfiguration {
@@ -146,8 +145,9 @@ export interface Sourced<T> {
 
 /** What is asked of a request before it is served, in this order; null asks nothing. */
 export interface ProtectionConfiguration {
-  readonly deny: Sourced<readonly NetworkConfiguration[]> | null;
-  readonly allow: Sourced<readonly NetworkConfiguration[]> | null;
+  /** Addresses and networks. */
+  readonly deny: Sourced<readonly string[]> | null;
+  readonly allow: Sourced<readonly string[]> | null;
   readonly rateLimit: Sourced<RateLimitConfiguration> | null;
   readonly methods: Sourced<readonly string[]> | null;
   readonly basicAuth: Sourced<BasicAuthConfiguration> | null;

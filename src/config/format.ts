@@ -25,6 +25,8 @@ export type Shape = "scalar" | "list" | "mapping";
 export interface Format {
   /** How the documentation describes the values. */
   readonly says: string;
+  /** `false` in place of an empty list. */
+  readonly falseIsEmpty?: true;
   readonly shape: Shape;
   /** Turns text into a value, where it can; `check` judges what came out. */
   readonly coerce?: (text: string) => unknown;

@@ -1,12 +1,13 @@
 import {
   looksLikeUpstreamAddress,
   parseListenAddress,
+  parseNetwork,
   parseUpstreamAddress,
   type Parsed,
 } from "./addresses.ts";
 import { parseAuthServer } from "./auth-server.ts";
 import { parseDuration, parseRate, parseSize } from "./measures.ts";
-import { parseNetwork } from "./networks.ts";
+import { parseClientNetwork } from "./networks.ts";
 import { parsePasswordHash } from "./password-hash.ts";
 import {
   asText,
@@ -109,6 +110,23 @@ export const FORMATS = {
       if (value !== false) parsed(parseListenAddress(asText(value)));
     },
   },
+  networks: list("list of addresses and networks such as `10.0.0.0/8`", (text) => parsed(parseNetwork(text))),
+  networksOrOff: {
+    says: "list of addresses and networks, or `false`",
+    shape: "list",
+    falseIsEmpty: true,
+    coerce: (text: string) => (text === "false" ? [] : text),
+    check: (value: unknown) => FORMATS.networks.check(value),
+  },
+  proxyProtocolVersion: {
+    says: "`true`, `false`, `v1` or `v2`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "true" ? true : text === "false" ? false : text),
+    check: (value: unknown) => {
+      if (!([true, false, "v1", "v2"] as unknown[]).includes(value))
+        fail(`must be true, false, v1 or v2, not ${show(value)}`);
+    },
+  },
   siteNames: list("list of names", (text) => parsed(parseSiteName(text))),
   siteName: scalar("a name of the site", (text) => parsed(parseSiteName(text))),
   directory: scalar("short name or directory URL", checkDirectory),
@@ -130,7 +148,9 @@ export const FORMATS = {
       unavailable(`the challenge ${text}`, "remove it from the list");
     if (text !== "http-01") fail(`"${text}" is no challenge${didYouMean(text, ["http-01"])}`);
   }),
-  networks: list("list of networks, such as `10.0.0.0/8`, or `all`", (text) => parsed(parseNetwork(text))),
+  clientNetworks: list("list of addresses and networks such as `10.0.0.0/8`, or `all`", (text) =>
+    parsed(parseClientNetwork(text)),
+  ),
   methods: list("list of methods", (text) => {
     // RFC 9110 section 9.1: methods are case-sensitive, so a lower-case one would never fit.
     if (!/^[A-Z][A-Z-]*$/.test(text)) fail(`"${text}" is no method; write for example GET or POST`);

@@ -212,9 +212,10 @@ function validate(
 
 /** A node as convict and the formats take it, or what is wrong with its shape. */
 function plainValue(node: SourceNode, key: Key): { value: unknown } | { problem: string } {
-  const { shape }: Format = FORMATS[key.format];
+  const { shape, falseIsEmpty }: Format = FORMATS[key.format];
   if (node.kind === "scalar" && node.value === null)
     return { problem: "has no value; give it one, or remove the key" };
+  if (falseIsEmpty === true && node.kind === "scalar" && node.value === false) return { value: [] };
   if (key.later) return { value: node.kind === "scalar" ? node.value : [] };
   if (node.kind !== shape) {
     if (shape === "scalar") return { problem: `must be a single value, not ${describe(node)}` };

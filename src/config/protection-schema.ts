@@ -61,13 +61,13 @@ export function protectionKeys(variables: boolean): Section {
   return {
     deny: {
       doc: "Client addresses that get 403. It is asked before `allow`.",
-      format: "networks",
+      format: "clientNetworks",
       default: [],
       ...env("DENY"),
     },
     allow: {
       doc: "Where it is given, every other client address gets 403.",
-      format: "networks",
+      format: "clientNetworks",
       default: [],
       ...env("ALLOW"),
     },

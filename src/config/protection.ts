@@ -1,15 +1,11 @@
 import { readFileSync } from "node:fs";
 import { parseAuthServer } from "./auth-server.ts";
 import type { BasicAuthConfiguration, ForwardAuthConfiguration, Sourced } from "./configuration.ts";
-import type {
-  NetworkConfiguration,
-  ProtectionConfiguration,
-  RateLimitConfiguration,
-} from "./configuration.ts";
+import type { ProtectionConfiguration, RateLimitConfiguration } from "./configuration.ts";
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { checkFile } from "./files.ts";
 import { parseRate } from "./measures.ts";
-import { parseNetwork } from "./networks.ts";
+import { parseClientNetwork } from "./networks.ts";
 import { parsePasswordHash } from "./password-hash.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
 
@@ -17,8 +13,8 @@ import { placeOf, type SectionValues } from "./section-values.ts";
 export interface OwnProtection {
   /** The URL prefix; `/` for the site. */
   readonly from: string;
-  readonly deny: readonly NetworkConfiguration[] | null | undefined;
-  readonly allow: readonly NetworkConfiguration[] | null | undefined;
+  readonly deny: readonly string[] | null | undefined;
+  readonly allow: readonly string[] | null | undefined;
   readonly rateLimit: RateLimitConfiguration | null | undefined;
   readonly methods: readonly string[] | null | undefined;
   readonly basicAuth: BasicAuthConfiguration | null | undefined;
@@ -64,10 +60,10 @@ export function inForce(sections: readonly OwnProtection[]): ProtectionConfigura
   };
 }
 
-function networks(section: SectionValues, key: string): NetworkConfiguration[] | undefined {
+function networks(section: SectionValues, key: string): string[] | undefined {
   if (!section.entries.has(key)) return undefined;
   return (section.values[key] as readonly unknown[]).flatMap((text) => {
-    const result = typeof text === "string" ? parseNetwork(text) : undefined;
+    const result = typeof text === "string" ? parseClientNetwork(text) : undefined;
     return result !== undefined && "value" in result ? result.value : [];
   });
 }

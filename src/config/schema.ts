@@ -162,11 +162,10 @@ const LISTEN: Section = {
   },
   https: { doc: "The sites.", format: "listenAddresses", default: ["[::]:443"], env: "PADDOCK_LISTEN_HTTPS" },
   proxyProtocol: {
-    doc: "Accept the PROXY protocol.",
-    format: "onlyFalse",
-    default: false,
+    doc: "Addresses and networks, such as `10.0.0.0/8`, whose connections begin with a PROXY header (version 1 or 2) that names the client. `false` for none.",
+    format: "networksOrOff",
+    default: "false",
     env: "PADDOCK_LISTEN_PROXY_PROTOCOL",
-    later: true,
   },
 };
 
@@ -257,6 +256,12 @@ export const ROOT: Section = {
     format: "duration",
     default: "30s",
     env: "PADDOCK_SHUTDOWN_TIMEOUT",
+  },
+  trustedProxies: {
+    doc: "Addresses and networks of balancers in front of Paddock, whose X-Forwarded-For is believed.",
+    format: "networks",
+    default: [],
+    env: "PADDOCK_TRUSTED_PROXIES",
   },
   listen: { doc: "Where clients connect.", nested: "one", section: LISTEN },
   admin: { doc: "Where operators connect.", nested: "one", section: ADMIN },

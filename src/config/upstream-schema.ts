@@ -59,4 +59,9 @@ export const UPSTREAM: Section = {
     nested: "one",
     section: HEALTH_CHECK,
   },
+  proxyProtocol: {
+    doc: "Begin each connection to the app with a PROXY header, so that it knows the client's address over a Unix socket, too. `true` is version 2; Gunicorn before 24 knows `v1` alone. Each request then has a connection of its own.",
+    format: "proxyProtocolVersion",
+    default: "false",
+  },
 };

@@ -76,8 +76,14 @@ function upstream(
     queueLength: Number(value("queueLength")),
     queueTimeout: duration("queueTimeout"),
     restartGrace: duration("restartGrace"),
+    proxyProtocol: proxyProtocolVersion(value("proxyProtocol")),
     healthCheck: (section?.one["healthCheck"]?.values ?? null) as HealthCheckConfiguration | null,
   };
+}
+
+function proxyProtocolVersion(value: unknown): 1 | 2 | null {
+  if (value === "v1") return 1;
+  return value === true || value === "v2" ? 2 : null;
 }
 
 /** The address in a text, or undefined where it has none, which its format has reported. */

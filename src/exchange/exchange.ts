@@ -1,3 +1,5 @@
+import type { Tunnel } from "./tunnel.ts";
+
 /**
  * One request and its response, whatever the protocol underneath. HTTP/1.1 and HTTP/2 each make Exchanges;
  * handlers do not know which.
@@ -13,7 +15,10 @@ export interface Exchange {
   readonly fields: readonly string[];
   /** What the app gets in place of `fields`, where a handler took something out or put something in; else null. */
   appFields: readonly string[] | null;
-  readonly clientAddress: string;
+  /** The peer's, until a trusted proxy is found to have named another. */
+  clientAddress: string;
+  /** X-Forwarded-For as a trusted proxy sent it, with that proxy's address behind it; else the empty string. */
+  forwardedFor: string;
   readonly secure: boolean;
   /** The server name of the TLS handshake; empty where there was none. */
   readonly serverName: string;
@@ -23,6 +28,11 @@ export interface Exchange {
   readonly startedAt: number;
   /** Bytes of the request body; -1 when only its end will tell; 0 when there is none. */
   readonly bodyLength: number;
+  /**
+   * What the client wants to speak on this connection or stream once the app agrees: `websocket`, by Upgrade over
+   * HTTP/1.1 and by extended CONNECT (RFC 8441) over HTTP/2; else the empty string.
+   */
+  readonly upgrade: "" | "websocket";
   /** The site that answers, for logs and metrics; set by the router. */
   site: string;
   /** The handler that answers, for logs and metrics. */
@@ -52,6 +62,12 @@ export interface Exchange {
   finish(): void;
   /** Breaks the response off so that the client can tell that it is not whole. */
   abort(): void;
+
+  /**
+   * Agrees to the upgrade; MUST be called only where `upgrade` asks for one, and in place of a response. `fields` MUST
+   * NOT hold Connection or Upgrade. The exchange is settled when the tunnel closes.
+   */
+  openTunnel(fields: readonly string[]): Tunnel;
 
   onDrain: (() => void) | null;
   /** The client has gone before the response was finished. */

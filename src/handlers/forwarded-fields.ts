@@ -81,8 +81,9 @@ export function upstreamRequestHead(exchange: Exchange, bodyLength: number): str
   } else if (bodyLength === -1) {
     head += "Transfer-Encoding: chunked\r\n";
   }
+  if (exchange.upgrade !== "") head += `Connection: upgrade\r\nUpgrade: ${exchange.upgrade}\r\n`;
   return (
-    `${head}X-Forwarded-For: ${clientAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: ${host}\r\n` +
+    `${head}X-Forwarded-For: ${exchange.forwardedFor || clientAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: ${host}\r\n` +
     `X-Real-IP: ${clientAddress}\r\nX-Request-ID: ${id}\r\nX-Request-Start: t=${exchange.startedAt}\r\n\r\n`
   );
 }

@@ -3,7 +3,8 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { Applicant } from "../upstream/admission.ts";
 import type { Backend } from "../upstream/backend.ts";
-import type { ResponseSink, UpstreamConnection } from "../upstream/connection.ts";
+import type { UpstreamConnection } from "../upstream/connection.ts";
+import type { ResponseSink } from "../upstream/connection-events.ts";
 import { explain, statusOf, type UpstreamFailure } from "../upstream/failure.ts";
 import type { Held } from "../upstream/restart-hold.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -11,6 +12,7 @@ import { respondWithError } from "./error-page.ts";
 import { endToEndFields, upstreamRequestHead } from "./forwarded-fields.ts";
 import { ResponseRelay, type RelayOptions } from "./response-relay.ts";
 import { sendBuffered, StreamedBody } from "./request-sending.ts";
+import { joinTunnels, upgradeProblem } from "./tunnelling.ts";
 
 /** RFC 9110 section 9.2.2: sent again when a connection that has been used before turns out to be stale. */
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
@@ -24,6 +26,8 @@ export interface ForwardingOptions extends RelayOptions {
   /** Bytes; for a body that is not buffered and has no declared length. */
   readonly maxBody: number;
   readonly counted: (outcome: string) => void;
+  /** A tunnel opened (1) or closed (-1). */
+  readonly tunnelled: (change: 1 | -1) => void;
 }
 
 /**
@@ -32,6 +36,7 @@ export interface ForwardingOptions extends RelayOptions {
  */
 export class Forwarding implements Applicant, Held, ResponseSink {
   readonly clientAddress: string;
+  readonly upgraded?: (head: ResponseHead, first: Buffer) => void;
   readonly #exchange: Exchange;
   readonly #options: ForwardingOptions;
   /** Null where there is none, or where it is streamed. */
@@ -51,6 +56,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
     this.#options = options;
     this.#body = body;
     this.clientAddress = exchange.clientAddress;
+    if (exchange.upgrade !== "") this.upgraded = (head, first) => this.#openTunnel(head, first);
   }
 
   start(): void {
@@ -85,7 +91,7 @@ export class Forwarding implements Applicant, Held, ResponseSink {
   #attempt(fresh: boolean, trial: boolean): void {
     const { upstream } = this.#options;
     const exchange = this.#exchange;
-    const taken = upstream.take(fresh, trial);
+    const taken = upstream.take(fresh, trial, this.clientAddress);
     if (taken === null) {
       this.#lastFailure ??= upstream.lastFailure;
       if (!upstream.hold.hold(this)) this.giveUp();
@@ -147,6 +153,28 @@ export class Forwarding implements Applicant, Held, ResponseSink {
     this.#leave();
     this.#options.counted("ok");
     (this.#relay as ResponseRelay).end();
+  }
+
+  #openTunnel(head: ResponseHead, first: Buffer): void {
+    const exchange = this.#exchange;
+    const connection = this.#connection as UpstreamConnection;
+    const problem = upgradeProblem(exchange.fields, head.fields);
+    if (problem !== null) {
+      connection.refuse(problem);
+      return;
+    }
+    const { counted, tunnelled, finishFields, upstream } = this.#options;
+    const fields = endToEndFields(head.fields);
+    finishFields(fields, exchange);
+    counted("ok");
+    tunnelled(1);
+    // An open WebSocket may be quiet for hours: it is no request that the app works on. Its backend still counts it.
+    this.#admitted = false;
+    upstream.admission.leave();
+    joinTunnels(exchange.openTunnel(fields), connection, first, () => {
+      tunnelled(-1);
+      this.#leave();
+    });
   }
 
   error(failure: UpstreamFailure): void {

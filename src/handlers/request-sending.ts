@@ -1,7 +1,8 @@
 import type { BufferedBody } from "../buffering/body-buffer.ts";
 import { messageOf } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { ResponseSink, UpstreamConnection } from "../upstream/connection.ts";
+import type { UpstreamConnection } from "../upstream/connection.ts";
+import type { ResponseSink } from "../upstream/connection-events.ts";
 
 /** Read from a temporary file at a time, bytes. */
 const READ_SIZE = 256 * 1024;

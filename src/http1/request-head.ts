@@ -15,6 +15,11 @@ export interface RequestHead {
   readonly bodyLength: number;
   readonly keepAlive: boolean;
   readonly expectsContinue: boolean;
+  /**
+   * `websocket` where the client asks for it (RFC 6455 section 4.1). Other protocols, h2c above all, are not passed
+   * on: what they carry would go past this parser.
+   */
+  readonly upgrade: "" | "websocket";
 }
 
 const TARGET = /^[\x21\x22\x24-\x7e]+$/;
@@ -33,6 +38,7 @@ export function parseRequestHead(text: string): RequestHead {
   let codings = 0;
   let coding = "";
   let expectation = "";
+  let upgrade = "";
   for (let index = 0; index < fields.length; index += 2) {
     const value = fields[index + 1] as string;
     switch (fields[index]) {
@@ -53,6 +59,9 @@ export function parseRequestHead(text: string): RequestHead {
       case "connection":
         connectionTokens += `,${value.toLowerCase()}`;
         break;
+      case "upgrade":
+        upgrade += `,${value.toLowerCase()}`;
+        break;
       case "expect":
         if (expectation === "" || expectation === "100-continue") expectation = value.toLowerCase();
         break;
@@ -72,15 +81,19 @@ export function parseRequestHead(text: string): RequestHead {
     throw new MessageError(417, "an unknown expectation");
   const tokens =
     connectionTokens === "" ? [] : connectionTokens.split(",").map((token) => trimWhitespace(token));
+  const bodyLength = codings > 0 ? -1 : contentLength;
+  const upgrades =
+    upgrade === ",websocket" && method === "GET" && minorVersion === 1 && tokens.includes("upgrade");
   return {
     method,
     target: originForm(method, written, host),
     minorVersion,
     host,
     fields,
-    bodyLength: codings > 0 ? -1 : contentLength,
+    bodyLength,
     keepAlive: minorVersion === 1 ? !tokens.includes("close") : tokens.includes("keep-alive"),
     expectsContinue: expectation !== "" && minorVersion === 1,
+    upgrade: upgrades && bodyLength === 0 ? "websocket" : "",
   };
 }
 

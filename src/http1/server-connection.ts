@@ -3,6 +3,7 @@ import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { httpDate } from "../exchange/http-date.ts";
 import { reasonPhrase } from "../exchange/reason.ts";
+import type { ConnectionTunnel } from "./connection-tunnel.ts";
 import { HeadScanner } from "./head-scanner.ts";
 import { MessageError } from "./problem.ts";
 import { parseRequestHead, type RequestHead } from "./request-head.ts";
@@ -42,6 +43,7 @@ export class ServerConnection implements Expiring {
   #pending: Buffer | null = null;
   #exchange: ServerExchange | null = null;
   #body: RequestBody | null = null;
+  #tunnel: ConnectionTunnel | null = null;
   #draining = false;
   #closing = false;
   #parsing = false;
@@ -56,12 +58,17 @@ export class ServerConnection implements Expiring {
     socket.on("data", (data: Buffer) => this.#receive(data));
     socket.on("end", () => this.#ended());
     socket.on("error", () => socket.destroy());
-    socket.on("drain", () => this.#exchange?.drained());
+    socket.on("drain", () => this.#drained());
     socket.on("close", () => {
       this.#closing = true;
       options.deadlines.delete(this);
       this.#body?.fail(499, "the client went away");
-      this.#exchange?.clientGone();
+      if (this.#tunnel === null) {
+        this.#exchange?.clientGone();
+      } else {
+        this.#tunnel.onClose();
+        this.#exchange?.tunnelClosed();
+      }
       this.#exchange = null;
       options.closed();
     });
@@ -73,6 +80,11 @@ export class ServerConnection implements Expiring {
    */
   drain(idle: number): void {
     this.#draining = true;
+    if (this.#tunnel !== null) {
+      // Where workers are replaced it stays; where the daemon ends it would hold the end up for ever.
+      if (idle === 0) this.#tunnel.end();
+      return;
+    }
     if (this.#exchange !== null || this.#pending !== null) return;
     if (idle === 0) this.socket.end();
     else this.deadline = Math.min(this.deadline, Date.now() + idle);
@@ -84,6 +96,10 @@ export class ServerConnection implements Expiring {
 
   /** Called by the sweep. */
   expire(): void {
+    if (this.#tunnel !== null) {
+      this.socket.destroy();
+      return;
+    }
     if (this.#exchange === null) {
       if (this.#pending === null) this.socket.destroy();
       else this.#refuse(408, "the request head did not come in time");
@@ -104,6 +120,24 @@ export class ServerConnection implements Expiring {
 
   watchBody(): void {
     this.deadline = Date.now() + this.options.timeouts.body;
+  }
+
+  /** The other side has closed; the client has as long as for a write to do the same. */
+  watchClose(): void {
+    this.deadline = Date.now() + this.options.timeouts.write;
+    this.#closing = true;
+  }
+
+  /** What follows on this connection is not HTTP, what has come already included. */
+  enterTunnel(tunnel: ConnectionTunnel): void {
+    this.#tunnel = tunnel;
+    const pending = this.#pending;
+    this.#pending = null;
+    // Not before the caller has set the tunnel's callbacks.
+    process.nextTick(() => {
+      if (pending !== null) tunnel.onData(pending);
+      this.socket.resume();
+    });
   }
 
   unwatch(): void {
@@ -137,8 +171,21 @@ export class ServerConnection implements Expiring {
     if (unread) this.socket.resume();
   }
 
+  #drained(): void {
+    if (this.#tunnel === null) {
+      this.#exchange?.drained();
+      return;
+    }
+    if (!this.#closing) this.unwatch();
+    this.#tunnel.onDrain();
+  }
+
   #receive(data: Buffer): void {
     if (this.#closing) return;
+    if (this.#tunnel !== null) {
+      this.#tunnel.onData(data);
+      return;
+    }
     let bytes = data;
     if (this.#body !== null && !this.#body.done) {
       const used = this.#feedBody(bytes);
@@ -217,6 +264,10 @@ export class ServerConnection implements Expiring {
   }
 
   #ended(): void {
+    if (this.#tunnel !== null) {
+      this.socket.end();
+      return;
+    }
     if (this.#body !== null && !this.#body.done) this.#body.fail(400, "the request body ended early");
     if (this.#exchange === null) this.socket.end();
     else this.#draining = true;

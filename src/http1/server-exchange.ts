@@ -1,6 +1,8 @@
 import type { BodySink, Exchange } from "../exchange/exchange.ts";
+import type { Tunnel } from "../exchange/tunnel.ts";
 import { reasonPhrase } from "../exchange/reason.ts";
 import { requestId } from "../exchange/request-id.ts";
+import { ConnectionTunnel } from "./connection-tunnel.ts";
 import { serializeFields } from "./fields.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -20,12 +22,14 @@ export class ServerExchange implements Exchange {
   readonly target: string;
   readonly host: string;
   readonly fields: readonly string[];
-  readonly clientAddress: string;
+  clientAddress: string;
+  forwardedFor = "";
   readonly secure: boolean;
   readonly serverName: string;
   readonly id = requestId();
   readonly startedAt = Date.now();
   readonly bodyLength: number;
+  readonly upgrade: "" | "websocket";
   appFields: readonly string[] | null = null;
   site = "";
   handler = "";
@@ -56,6 +60,7 @@ export class ServerExchange implements Exchange {
     this.host = head.host;
     this.fields = head.fields;
     this.bodyLength = head.bodyLength;
+    this.upgrade = head.upgrade;
     this.clientAddress = connection.options.clientAddress;
     this.secure = connection.options.secure;
     this.serverName = connection.options.serverName;
@@ -164,6 +169,24 @@ export class ServerExchange implements Exchange {
     if (this.#settled) return;
     this.#settle(false);
     this.#connection.socket.destroy();
+  }
+
+  openTunnel(fields: readonly string[]): Tunnel {
+    this.status = 101;
+    this.onClose = null;
+    this.#connection.socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${this.upgrade}\r\n` +
+        `${serializeFields(fields)}\r\n`,
+      "latin1",
+    );
+    const tunnel = new ConnectionTunnel(this.#connection, (bytes) => (this.bytesSent += bytes));
+    this.#connection.enterTunnel(tunnel);
+    return tunnel;
+  }
+
+  /** The tunnel has closed: that is how it ends, and nothing broke. */
+  tunnelClosed(): void {
+    this.#settle(true);
   }
 
   drained(): void {

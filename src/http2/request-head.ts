@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http2";
 import { CONTENT_LENGTH, FIELD_VALUE, LIMITS, TOKEN } from "../http1/grammar.ts";
 import { readHost } from "../http1/host.ts";
@@ -13,6 +14,7 @@ export interface RequestHead {
   readonly fields: readonly string[];
   /** Bytes of the body; -1 when only the end of the stream will tell. */
   readonly bodyLength: number;
+  readonly upgrade: "" | "websocket";
 }
 
 /**
@@ -23,7 +25,7 @@ export function readRequestHead(headers: IncomingHttpHeaders, ended: boolean): R
   const method = headers[":method"] ?? "";
   const target = headers[":path"] ?? "";
   if (!TOKEN.test(method)) throw new MessageError(400, "the method is not a token");
-  if (method === "CONNECT") throw new MessageError(501, "CONNECT: this is no forward proxy");
+  const upgrade = method === "CONNECT" ? readProtocol(headers, ended) : "";
   if (!/^\/[\x21\x22\x24-\x7e]*$/.test(target) && !(target === "*" && method === "OPTIONS"))
     throw new MessageError(400, "the path holds a byte that no URI may hold");
   if (target.length > LIMITS.startLine) throw new MessageError(414, "the path is too long");
@@ -33,7 +35,22 @@ export function readRequestHead(headers: IncomingHttpHeaders, ended: boolean): R
     throw new MessageError(400, "Host and :authority differ");
   const length = headers["content-length"];
   const bodyLength = ended ? 0 : length === undefined ? -1 : Number(length);
-  return { method, target, host, fields: readFields(headers), bodyLength };
+  const fields = readFields(headers);
+  if (upgrade === "") return { method, target, host, fields, bodyLength, upgrade };
+  // RFC 8441 section 5: over HTTP/2 there is no key and no answer to it; the app, asked over HTTP/1.1, wants one.
+  fields.push("sec-websocket-key", randomBytes(16).toString("base64"));
+  return { method: "GET", target, host, fields, bodyLength: 0, upgrade };
+}
+
+/** RFC 8441 section 4: extended CONNECT. A plain one asks for a forward proxy. */
+function readProtocol(headers: IncomingHttpHeaders, ended: boolean): "websocket" {
+  const protocol = headers[":protocol"];
+  if (protocol === undefined) throw new MessageError(501, "CONNECT: this is no forward proxy");
+  if (protocol !== "websocket") throw new MessageError(501, "a protocol other than websocket");
+  if (ended) throw new MessageError(400, "a WebSocket on a stream that has ended");
+  if (headers[":scheme"] !== "https")
+    throw new MessageError(400, "a WebSocket with another scheme than https");
+  return protocol;
 }
 
 function readFields(headers: IncomingHttpHeaders): string[] {

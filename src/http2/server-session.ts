@@ -22,6 +22,7 @@ const SETTINGS = {
   maxConcurrentStreams: 128,
   initialWindowSize: 256 * 1024,
   enablePush: false,
+  enableConnectProtocol: true,
   maxHeaderListSize: 32 * 1024,
 };
 

@@ -1,9 +1,11 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { BodySink, Exchange } from "../exchange/exchange.ts";
 import type { Deadlines } from "../exchange/deadlines.ts";
+import type { Tunnel } from "../exchange/tunnel.ts";
 import { requestId } from "../exchange/request-id.ts";
 import type { RequestHead } from "./request-head.ts";
 import { StreamBody } from "./stream-body.ts";
+import { StreamTunnel } from "./stream-tunnel.ts";
 import { WriteWatch, type SessionWrites } from "./write-watch.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -23,12 +25,14 @@ export class StreamExchange implements Exchange {
   readonly target: string;
   readonly host: string;
   readonly fields: readonly string[];
-  readonly clientAddress: string;
+  clientAddress: string;
+  forwardedFor = "";
   readonly secure = true;
   readonly serverName: string;
   readonly id = requestId();
   readonly startedAt = Date.now();
   readonly bodyLength: number;
+  readonly upgrade: "" | "websocket";
   appFields: readonly string[] | null = null;
   site = "";
   handler = "";
@@ -41,6 +45,7 @@ export class StreamExchange implements Exchange {
   readonly #stream: ServerHttp2Stream;
   readonly #body: StreamBody;
   readonly #writing: WriteWatch;
+  #tunnel: StreamTunnel | null = null;
   #remaining = -1;
   #settled = false;
 
@@ -57,6 +62,7 @@ export class StreamExchange implements Exchange {
     this.host = head.host;
     this.fields = head.fields;
     this.bodyLength = head.bodyLength;
+    this.upgrade = head.upgrade;
     this.clientAddress = origin.clientAddress;
     this.serverName = origin.serverName;
     const { deadlines, timeouts } = origin;
@@ -146,7 +152,26 @@ export class StreamExchange implements Exchange {
     this.#reset();
   }
 
+  openTunnel(fields: readonly string[]): Tunnel {
+    this.status = 200;
+    this.onClose = null;
+    const headers = toHeaders(fields);
+    delete headers["sec-websocket-accept"];
+    this.#stream.respond({ ":status": 200, ...headers });
+    this.#tunnel = new StreamTunnel(this.#stream, {
+      sent: (bytes) => (this.bytesSent += bytes),
+      waiting: () => this.#writing.begin(),
+      closed: () => this.#settle(true),
+    });
+    return this.#tunnel;
+  }
+
   #drained(): void {
+    if (this.#tunnel !== null) {
+      this.#writing.end();
+      this.#tunnel.onDrain();
+      return;
+    }
     // After the end no write follows; `close` tells when the last one is done.
     if (!this.#stream.writableEnded) this.#writing.end();
     this.onDrain?.();
@@ -169,7 +194,7 @@ export class StreamExchange implements Exchange {
   #closed(): void {
     this.#body.unwatch();
     this.#writing.end();
-    if (this.#settled) return;
+    if (this.#settled || this.#tunnel !== null) return;
     this.onClose?.();
     this.#settle(false);
   }

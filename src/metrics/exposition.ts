@@ -142,6 +142,7 @@ function metricsOf(counts: WorkerCounts): unknown[] {
       "counter",
       table(counts.connectionsRefused, ["listener"]),
     ),
+    metric("paddock_tunnels", "Open WebSockets", "gauge", table(counts.tunnels, ["upstream"])),
     metric("paddock_connections", "Open connections", "gauge", table(counts.connections, ["listener"])),
   ];
 }

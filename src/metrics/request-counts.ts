@@ -30,6 +30,8 @@ export interface WorkerCounts {
   /** listener: closed at once, since the client had too many. */
   readonly connectionsRefused: Record<string, number>;
   readonly inFlight: number;
+  /** upstream: open WebSockets. */
+  readonly tunnels: Record<string, number>;
   /** upstream. */
   readonly loads: Readonly<Record<string, UpstreamLoad>>;
 }
@@ -45,6 +47,7 @@ export class RequestCounts {
   readonly #handshakes: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #connections: Record<string, number> = { http: 0, https: 0 };
   readonly #connectionsRefused: Record<string, number> = { http: 0, https: 0 };
+  readonly #tunnels: Record<string, number> = Object.create(null) as Record<string, number>;
   #inFlight = 0;
 
   began(): void {
@@ -84,6 +87,10 @@ export class RequestCounts {
     count(this.#handshakes, `${version}\t${resumed}`);
   }
 
+  tunnel(upstream: string, change: 1 | -1): void {
+    this.#tunnels[upstream] = (this.#tunnels[upstream] ?? 0) + change;
+  }
+
   connection(listener: "http" | "https", change: 1 | -1): void {
     this.#connections[listener] = (this.#connections[listener] as number) + change;
   }
@@ -102,6 +109,7 @@ export class RequestCounts {
       connections: { ...this.#connections },
       connectionsRefused: { ...this.#connectionsRefused },
       inFlight: this.#inFlight,
+      tunnels: { ...this.#tunnels },
       loads,
     };
   }

@@ -13,6 +13,8 @@ import { WorkerProcess } from "./worker-process.ts";
 /** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
 const SHORT_LIFE = 10_000;
 const LONGEST_WAIT = 30_000;
+/** A replaced worker has as long as this for what it carries, WebSockets and long downloads, milliseconds. */
+const REPLACED_LIFE = 24 * 3_600_000;
 /** A replaced worker keeps idle connections that long for one more request, milliseconds. */
 const IDLE_GRACE = 10_000;
 
@@ -79,7 +81,7 @@ export class Workers {
     await Promise.all(Array.from({ length: configuration.workers }, () => this.#startOne()));
     this.#serving = this.#serving.filter((worker) => !old.includes(worker));
     await this.#assignSockets();
-    for (const worker of old) this.#retire(worker, configuration.shutdownTimeout, IDLE_GRACE);
+    for (const worker of old) this.#retire(worker, REPLACED_LIFE, IDLE_GRACE);
     return "replaced";
   }
 
@@ -215,7 +217,7 @@ export class Workers {
 
   /** Its connections and requests in flight are gone with it. */
   #keepCounts(counts: WorkerCounts): void {
-    this.retired.push({ ...counts, connections: {}, upstreamUp: {}, inFlight: 0, loads: {} });
+    this.retired.push({ ...counts, connections: {}, upstreamUp: {}, inFlight: 0, tunnels: {}, loads: {} });
   }
 
   async #tellAll(order: (worker: WorkerProcess) => Promise<unknown>): Promise<void> {

@@ -1,6 +1,7 @@
 import type { UpstreamAddress } from "../config/configuration.ts";
 import type { Deadlines } from "../exchange/deadlines.ts";
-import { UpstreamConnection, type UpstreamTimeouts } from "./connection.ts";
+import { UpstreamConnection } from "./connection.ts";
+import type { UpstreamTimeouts } from "./connection-events.ts";
 import type { UpstreamFailure } from "./failure.ts";
 import { IdleLimit } from "./idle-limit.ts";
 
@@ -46,10 +47,14 @@ export class Backend {
     this.#changed = changed;
   }
 
-  /** An idle connection, or a fresh one; `fresh` asks for one that cannot be stale. Counts as in flight. */
-  take(fresh: boolean): UpstreamConnection {
+  /**
+   * An idle connection, or a fresh one; `fresh` asks for one that cannot be stale. `preamble`: what it has to begin
+   * with; it is then fresh, and carries one request. Counts as in flight.
+   */
+  take(fresh: boolean, preamble: Buffer | null = null): UpstreamConnection {
     this.inFlight++;
-    return (fresh ? undefined : this.#takeIdle()) ?? this.#dial();
+    if (preamble !== null) return this.#dial(preamble);
+    return (fresh ? undefined : this.#takeIdle()) ?? this.#dial(null);
   }
 
   #takeIdle(): UpstreamConnection | undefined {
@@ -61,13 +66,15 @@ export class Backend {
     return undefined;
   }
 
-  #dial(): UpstreamConnection {
-    return new UpstreamConnection(this.address, this.#timeouts, this.#deadlines, {
+  #dial(preamble: Buffer | null): UpstreamConnection {
+    const owner = {
       connected: () => this.up(),
-      idle: (connection) => this.#giveBack(connection),
-      gone: (connection) => this.#forget(connection),
-      keepAlive: (value) => this.#idleLimit.learn(value),
-    });
+      idle: (connection: UpstreamConnection) =>
+        preamble === null ? this.#giveBack(connection) : connection.destroy(),
+      gone: (connection: UpstreamConnection) => this.#forget(connection),
+      keepAlive: (value: string) => this.#idleLimit.learn(value),
+    };
+    return new UpstreamConnection(this.address, this.#timeouts, this.#deadlines, owner, preamble);
   }
 
   up(): void {

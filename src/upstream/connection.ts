@@ -4,29 +4,8 @@ import { systemErrorCode } from "../errors.ts";
 import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
 import { fieldValue } from "../http1/fields.ts";
 import { failureOf, UpstreamFailure } from "./failure.ts";
-import { ResponseReader, type ResponseEvents } from "./response-reader.ts";
-
-/** Milliseconds each. */
-export interface UpstreamTimeouts {
-  readonly connectTimeout: number;
-  /** From the request's last byte to the response head, and between two parts of the body. */
-  readonly responseTimeout: number;
-}
-
-/** What the owner of connections is told. */
-export interface ConnectionOwner {
-  connected(): void;
-  /** It has carried a whole exchange and can carry another. */
-  idle(connection: UpstreamConnection): void;
-  gone(connection: UpstreamConnection): void;
-  /** A Keep-Alive field of the app. */
-  keepAlive(value: string): void;
-}
-
-export interface ResponseSink extends ResponseEvents {
-  end(): void;
-  error(failure: UpstreamFailure): void;
-}
+import type { ConnectionOwner, ResponseSink, TunnelEvents, UpstreamTimeouts } from "./connection-events.ts";
+import { ResponseReader } from "./response-reader.ts";
 
 /**
  * A request of this many bytes, sent in one write, is read by a server in one read or not at all; Gunicorn reads
@@ -36,6 +15,8 @@ const ONE_READ = 4096;
 
 /** One read buffer for all connections: every callback consumes or copies what it was given before it returns. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+
+const NOTHING = Buffer.alloc(0);
 
 /** One connection to an app, which carries one request at a time. */
 export class UpstreamConnection implements Expiring {
@@ -51,9 +32,12 @@ export class UpstreamConnection implements Expiring {
   readonly #deadlines: Deadlines;
   readonly #owner: ConnectionOwner;
   readonly #reader = new ResponseReader();
+  /** Goes before the first request: a PROXY header. */
+  #preamble: Buffer | null;
   #connected = false;
   #onConnected: (() => void) | null = null;
   #sink: ResponseSink | null = null;
+  #tunnel: TunnelEvents | null = null;
   #endless = false;
   #requestDone = false;
   /** Of the request under way. */
@@ -66,7 +50,9 @@ export class UpstreamConnection implements Expiring {
     timeouts: UpstreamTimeouts,
     deadlines: Deadlines,
     owner: ConnectionOwner,
+    preamble: Buffer | null = null,
   ) {
+    this.#preamble = preamble;
     this.#address = address;
     this.#timeouts = timeouts;
     this.#deadlines = deadlines;
@@ -112,25 +98,24 @@ export class UpstreamConnection implements Expiring {
   /** Sends a request head, and with it a body that is there at once. */
   send(method: string, head: string, body: Buffer | null, sink: ResponseSink): void {
     this.#sink = sink;
-    this.#reader.begin(method);
+    this.#reader.begin(method, sink.upgraded !== undefined);
     this.#endless = false;
     this.#requestDone = false;
     this.#received = false;
     this.#writes = 1;
     this.onWritable = null;
-    if (body === null) {
+    if (body === null && this.#preamble === null) {
       this.#sentBytes = head.length;
       this.#socket.write(head, "latin1");
       return;
     }
-    const whole = Buffer.allocUnsafe(head.length + body.length);
-    whole.write(head, 0, "latin1");
-    body.copy(whole, head.length);
+    const whole = Buffer.concat([this.#preamble ?? NOTHING, Buffer.from(head, "latin1"), body ?? NOTHING]);
+    this.#preamble = null;
     this.#sentBytes = whole.length;
     this.#socket.write(whole);
   }
 
-  /** `data` MUST not change afterwards: the socket keeps it until it is written. False: wait for `onWritable`. */
+  /** `data` MUST NOT change afterwards: the socket keeps it until it is written. False: wait for `onWritable`. */
   write(data: Buffer | string): boolean {
     this.#writes++;
     return this.#socket.write(data, "latin1");
@@ -149,14 +134,28 @@ export class UpstreamConnection implements Expiring {
     if (this.#reader.done) this.#release();
   }
 
+  /** In `upgraded`: what the app sends from here on goes there. Ends with `destroy`. */
+  tunnel(events: TunnelEvents): void {
+    this.#sink = null;
+    this.#tunnel = events;
+    this.#reader.flowing = true;
+    this.deadline = Infinity;
+  }
+
   /** This response may be quiet for as long as the app likes. */
   waitEndlessly(): void {
     this.#endless = true;
     this.deadline = Infinity;
   }
 
+  /** Only for a tunnel: stops the app until `resume`. */
+  pause(): void {
+    this.#reader.flowing = false;
+    this.#socket.pause();
+  }
+
   resume(): void {
-    if (this.#sink === null) return;
+    if (this.#sink === null && this.#tunnel === null) return;
     this.#reader.flowing = true;
     this.#await();
     this.#socket.resume();
@@ -164,12 +163,18 @@ export class UpstreamConnection implements Expiring {
 
   destroy(): void {
     this.#sink = null;
+    this.#tunnel = null;
     this.#socket.destroy();
   }
 
   /** The rest of the request cannot be sent. */
   breakOff(reason: string): void {
     this.#fail(new UpstreamFailure(this.#address, "closed", this.#received, new Error(reason)));
+  }
+
+  /** The app answered what this protocol does not allow. */
+  refuse(reason: string): void {
+    this.#fail(new UpstreamFailure(this.#address, "protocol", true, new Error(reason)));
   }
 
   expire(): void {
@@ -187,6 +192,10 @@ export class UpstreamConnection implements Expiring {
   }
 
   #receive(data: Buffer): void {
+    if (this.#tunnel !== null) {
+      this.#reader.flowing = this.#tunnel.data(data);
+      return;
+    }
     const sink = this.#sink;
     if (sink === null) {
       // Bytes that nobody asked for: the connection can no longer be trusted.
@@ -198,7 +207,8 @@ export class UpstreamConnection implements Expiring {
       const used = this.#reader.feed(data, sink);
       // The sink may have given up meanwhile.
       if (this.#sink !== sink) return;
-      if (this.#reader.done) this.#complete(sink, used === data.length);
+      if (this.#reader.response?.status === 101) sink.upgraded?.(this.#reader.response, data.subarray(used));
+      else if (this.#reader.done) this.#complete(sink, used === data.length);
       else this.#await();
     } catch (error) {
       this.#fail(failureOf(this.#address, error, true));
@@ -251,6 +261,12 @@ export class UpstreamConnection implements Expiring {
   }
 
   #ended(): void {
+    if (this.#tunnel !== null) {
+      const tunnel = this.#tunnel;
+      this.destroy();
+      tunnel.end();
+      return;
+    }
     const sink = this.#sink;
     if (sink === null) {
       this.#socket.destroy();

@@ -10,6 +10,7 @@ export class HealthCheck {
   readonly #backend: Backend;
   readonly #options: HealthCheckConfiguration;
   readonly #changed: (state: "healthy" | "unhealthy") => void;
+  readonly #preamble: Buffer | null;
   readonly #timer: NodeJS.Timeout;
   #connection: UpstreamConnection | null = null;
   #failures = 0;
@@ -17,8 +18,10 @@ export class HealthCheck {
   constructor(
     backend: Backend,
     options: HealthCheckConfiguration,
+    preamble: Buffer | null,
     changed: (state: "healthy" | "unhealthy") => void,
   ) {
+    this.#preamble = preamble;
     this.#backend = backend;
     this.#options = options;
     this.#changed = changed;
@@ -36,7 +39,7 @@ export class HealthCheck {
     // The check before is still under way: its own timeout will end it.
     if (this.#connection !== null) return;
     const { path, timeout, host } = this.#options;
-    const connection = this.#backend.take(true);
+    const connection = this.#backend.take(true, this.#preamble);
     this.#connection = connection;
     const late = setTimeout(() => {
       connection.destroy();

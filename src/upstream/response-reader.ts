@@ -1,5 +1,6 @@
 import { ChunkedDecoder } from "../http1/chunked.ts";
 import { HeadScanner } from "../http1/head-scanner.ts";
+import { MessageError } from "../http1/problem.ts";
 import { parseResponseHead, type ResponseHead } from "../http1/response-head.ts";
 
 /** Receives one response. Data is valid during the call only; return false to stop until resume(). */
@@ -21,12 +22,14 @@ export class ResponseReader {
   readonly #scanner = new HeadScanner(502);
   #pending: Buffer | null = null;
   #method = "";
+  #upgrade = false;
   #remaining = 0;
   #decoder: ChunkedDecoder | null = null;
 
-  /** Expects the response to a request with this method. */
-  begin(method: string): void {
+  /** Expects the response to a request with this method; `upgrade`: 101 may be it. */
+  begin(method: string, upgrade: boolean): void {
     this.#method = method;
+    this.#upgrade = upgrade;
     this.response = null;
     this.done = false;
     this.flowing = true;
@@ -65,6 +68,11 @@ export class ResponseReader {
       return;
     }
     this.response = head;
+    if (head.status === 101) {
+      if (!this.#upgrade) throw new MessageError(502, "an upgrade that nobody asked for");
+      this.done = true;
+      return;
+    }
     this.#remaining = head.bodyLength;
     if (head.bodyLength === -1) this.#decoder = new ChunkedDecoder(502, (data) => this.#give(data, events));
     events.head(head);
@@ -72,6 +80,7 @@ export class ResponseReader {
 
   #takeBody(bytes: Buffer, events: ResponseEvents): number {
     const head = this.response as ResponseHead;
+    if (head.status === 101) return 0;
     if (this.#decoder !== null) {
       const used = this.#decoder.feed(bytes, 0);
       this.done = this.#decoder.done;

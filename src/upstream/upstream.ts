@@ -1,5 +1,6 @@
 import type { UpstreamConfiguration } from "../config/configuration.ts";
 import type { Deadlines } from "../exchange/deadlines.ts";
+import { proxyHeader } from "../proxy-protocol/write.ts";
 import { Admission } from "./admission.ts";
 import { Backend } from "./backend.ts";
 import type { UpstreamConnection } from "./connection.ts";
@@ -65,8 +66,13 @@ export class Upstream {
         ? []
         : this.#backends.map(
             (backend) =>
-              new HealthCheck(backend, { ...healthCheck, host: healthCheck.host ?? host }, (state) =>
-                report(backend, state),
+              new HealthCheck(
+                backend,
+                { ...healthCheck, host: healthCheck.host ?? host },
+                configuration.proxyProtocol === null
+                  ? null
+                  : proxyHeader(configuration.proxyProtocol, "127.0.0.1"),
+                (state) => report(backend, state),
               ),
           );
   }
@@ -79,10 +85,16 @@ export class Upstream {
    * A connection for one request, and its backend; null when no backend is there and the request is to be held.
    * `trial`: this one looks whether the app is back. MUST be followed by `backend.inFlight--` when it is done.
    */
-  take(fresh: boolean, trial = false): { backend: Backend; connection: UpstreamConnection } | null {
+  take(
+    fresh: boolean,
+    trial: boolean,
+    clientAddress: string,
+  ): { backend: Backend; connection: UpstreamConnection } | null {
     const backend = this.#choose(trial);
     if (backend === null) return null;
-    return { backend, connection: backend.take(fresh) };
+    const { proxyProtocol } = this.configuration;
+    const preamble = proxyProtocol === null ? null : proxyHeader(proxyProtocol, clientAddress);
+    return { backend, connection: backend.take(fresh, preamble) };
   }
 
   /** Learns from a failure; true when the request may be held for the app's return. */

@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import type { Configuration } from "../config/configuration.ts";
+import { AddressList } from "../exchange/address-list.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { believeTrustedProxy } from "../handlers/client-address.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { ServerSession } from "../http2/server-session.ts";
 import { authServers } from "../handlers/protection/auth-servers.ts";
@@ -9,6 +11,7 @@ import { RateLimits } from "../handlers/protection/rate-limits.ts";
 import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
 import { RequestCounts, type UpstreamLoad, type WorkerCounts } from "../metrics/request-counts.ts";
 import { Pipeline } from "../pipeline.ts";
+import { acceptProxyHeader } from "../proxy-protocol/accept.ts";
 import { acceptTls } from "../tls/accept.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import { CertificateTable } from "../tls/certificate-table.ts";
@@ -35,6 +38,8 @@ export class DataPlane {
   #table: CertificateTable;
   #challenges: ReadonlyMap<string, string> = new Map();
   #pipeline: Pipeline;
+  #speaksProxyProtocol: AddressList;
+  #trustedProxies: AddressList;
   readonly #logs: WorkerLogger;
   #draining: (() => void) | null = null;
   #idle = 0;
@@ -49,6 +54,8 @@ export class DataPlane {
     this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
     this.#clients.configure(configuration.limits, configuration.workers);
     this.#table = this.#makeTable();
+    this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
+    this.#trustedProxies = new AddressList(configuration.trustedProxies);
     this.#pipeline = this.#makePipeline();
   }
 
@@ -58,6 +65,8 @@ export class DataPlane {
     this.#logs.log.level = configuration.log.level;
     this.#clients.configure(configuration.limits, configuration.workers);
     this.#table = this.#makeTable();
+    this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
+    this.#trustedProxies = new AddressList(configuration.trustedProxies);
     this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
     this.#pipeline = this.#makePipeline();
   }
@@ -72,22 +81,43 @@ export class DataPlane {
   }
 
   accept(socket: Socket, listener: Listener): void {
-    const clientAddress = plainAddress(socket.remoteAddress);
-    if (clientAddress === "") {
+    const peer = plainAddress(socket.remoteAddress);
+    if (peer === "") {
       // It has gone between accept and here.
       socket.destroy();
       return;
     }
-    if (!this.#clients.opened(clientAddress)) {
-      this.#counts.connectionRefused(listener);
-      socket.destroy();
+    this.#counts.connection(listener, 1);
+    socket.on("close", () => this.#counts.connection(listener, -1));
+    if (!this.#speaksProxyProtocol.has(peer)) {
+      this.#serve(socket, listener, peer);
       return;
     }
-    this.#counts.connection(listener, 1);
-    socket.on("close", () => {
-      this.#counts.connection(listener, -1);
-      this.#clients.closed(clientAddress);
-    });
+    // Counted from the first byte on, as for a handshake below.
+    const arriving = { drain: () => undefined };
+    this.#connections.add(arriving);
+    socket.on("close", () => this.#closed(arriving));
+    acceptProxyHeader(
+      socket,
+      this.#deadlines,
+      (client) => {
+        this.#serve(socket, listener, client ?? peer);
+        this.#closed(arriving);
+      },
+      (reason) => this.#refused(400, reason, peer),
+    );
+  }
+
+  #serve(socket: Socket, listener: Listener, clientAddress: string): void {
+    // A trusted proxy's connections are those of all its clients.
+    if (!this.#trustedProxies.has(clientAddress)) {
+      if (!this.#clients.opened(clientAddress)) {
+        this.#counts.connectionRefused(listener);
+        socket.destroy();
+        return;
+      }
+      socket.on("close", () => this.#clients.closed(clientAddress));
+    }
     if (listener === "http") {
       this.#serveHttp1(socket, clientAddress, false, "");
       return;
@@ -189,6 +219,7 @@ export class DataPlane {
   #handle(exchange: Exchange): void {
     this.#counts.began();
     exchange.onSettled = (completed) => this.#settled(exchange, completed);
+    if (!this.#trustedProxies.isEmpty) believeTrustedProxy(exchange, this.#trustedProxies);
     this.#pipeline.handle(exchange);
   }
 
@@ -248,8 +279,10 @@ export class DataPlane {
   }
 }
 
-/** An IPv4 address that came in on an IPv6 socket, as itself. */
+/** An IPv4 address that came in on an IPv6 socket as itself; a link-local one without its zone. */
 function plainAddress(address: string | undefined): string {
   if (address === undefined) return "";
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
+  if (address.startsWith("::ffff:")) return address.slice(7);
+  const zone = address.indexOf("%");
+  return zone === -1 ? address : address.slice(0, zone);
 }

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { CompressedResponse } from "../../src/handlers/compression/compressed-response.ts";
 import { compression } from "../../src/handlers/compression.ts";
 import { proxy } from "../../src/handlers/proxy.ts";
-import type { ResponseSink } from "../../src/upstream/connection.ts";
+import type { ResponseSink } from "../../src/upstream/connection-events.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
 import { CODINGS, decode, GrowingDecoder } from "./decode.ts";
 import { Recorder } from "./recorder.ts";
@@ -144,6 +144,7 @@ void test("a client that goes while the last bytes are compressed takes no conne
       finishFields: () => undefined,
       filter: compression,
       counted: (outcome) => counted.push(outcome),
+      tunnelled: () => undefined,
     });
     assert.ok(sink);
     sink.head({ status: 200, fields: ["content-type", "text/html"], bodyLength: 5000, keepAlive: true });

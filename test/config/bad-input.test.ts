@@ -153,6 +153,18 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     'upstreams.app.healthCheck.path: "healthz" is no path; write for example /healthz',
   ],
   [
+    `${SITE}listen: { proxyProtocol: [«10.0.0.0/33] }`,
+    'listen.proxyProtocol[0]: "10.0.0.0/33": the length of an IPv4 prefix is a number from 0 to 32',
+  ],
+  [
+    `${SITE}trustedProxies: [«balancer]`,
+    'trustedProxies[0]: "balancer" is no address and no network; write for example 192.0.2.7 or 10.0.0.0/8',
+  ],
+  [
+    `${SITE}upstreams: { app: { to: [unix:/x], proxyProtocol: «v3 } }`,
+    'upstreams.app.proxyProtocol: must be true, false, v1 or v2, not "v3"',
+  ],
+  [
     "sites: [{ names: [a.example], upstream: unix:/x, paths: { «/up: { buffering: { request: false } } } }]",
     'paths: the prefix "/up" must end with a slash: "/up/"',
   ],
@@ -253,10 +265,6 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [issuer("{ acme: zerossl, eab: «{ keyId: a } }"), "issuers[0].eab.hmacKey is missing; give it"],
   [`${SITE}issuers: «[]`, /^issuers is empty; remove the key/],
   // In the contract, and not in this version
-  [
-    `${SITE}listen: { proxyProtocol: «[10.0.0.0/8] }`,
-    "listen.proxyProtocol: a list is not available in this version; remove the key",
-  ],
   [`${SITE}dns: «{ hook: /x }`, "dns: this key is not available in this version; remove it"],
   [
     `${SITE}challenges: [http-01, «tls-alpn-01]`,
@@ -284,12 +292,18 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     site("allow: [«10.1.2.3/8]"),
     'sites[0].allow[0]: "10.1.2.3/8" has bits behind its prefix; write 10.1.2.3/32 for the one address, or clear them',
   ],
-  [site("deny: [«10.0.0.0/33]"), 'sites[0].deny[0]: "10.0.0.0/33": the prefix of an ipv4 network ends at 32'],
+  [
+    site("deny: [«10.0.0.0/33]"),
+    'sites[0].deny[0]: "10.0.0.0/33": the length of an IPv4 prefix is a number from 0 to 32',
+  ],
   [
     site('deny: [«"::ffff:10.0.0.0/104"]'),
     'sites[0].deny[0]: "::ffff:10.0.0.0/104" is an IPv4 network written as IPv6; write it as IPv4',
   ],
-  [site("deny: [«office]"), /^sites\[0\]\.deny\[0\]: "office" is no network; write 10\.0\.0\.0\/8/],
+  [
+    site("deny: [«office]"),
+    /^sites\[0\]\.deny\[0\]: "office" is no address and no network; write for example/,
+  ],
   [site("allow: «[]"), "allow is empty; all lets everybody in"],
   [site("methods: «[]"), "methods is empty; list those that the app has"],
   [site("methods: [«get]"), 'sites[0].methods[0]: "get" is no method; write for example GET or POST'],

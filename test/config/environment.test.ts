@@ -81,6 +81,7 @@ void test("describes one site wholly by environment, as the sidecar runs", () =>
           { host: "::1", port: 8080 },
         ],
         https: [{ fdName: "https" }],
+        proxyProtocol: [],
       },
       admin: { listen: null, socket: join(empty, "control.sock") },
       tls: { policy: "modern" },

@@ -92,6 +92,10 @@ def stream(request):
     return StreamingHttpResponse(parts(), content_type="text/plain")
 
 
+def remote(request):
+    return HttpResponse(request.META["REMOTE_ADDR"])
+
+
 def some_bytes(request, length):
     """Byte number n is n modulo 251."""
     pattern = bytes(range(251))
@@ -171,6 +175,7 @@ urlpatterns = [
     path("upload/", upload),
     path("stream/", stream),
     path("slow/", slow),
+    path("remote/", remote),
     path("bytes/<int:length>/", some_bytes),
 ]
 application = WSGIHandler()

@@ -18,6 +18,8 @@ export async function startGunicorn(options: {
   workerClass: "sync" | "gthread";
   /** The database is there from a start before. */
   prepared?: boolean;
+  /** Further arguments. */
+  more?: readonly string[];
   /** ALLOWED_HOSTS, separated by commas; app.test unless given. */
   hosts?: string;
 }): Promise<Gunicorn> {
@@ -42,6 +44,7 @@ export async function startGunicorn(options: {
       "--workers",
       "2",
       ...threads,
+      ...(options.more ?? []),
       "--bind",
       `unix:${socket}`,
       "django_site:application",

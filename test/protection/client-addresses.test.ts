@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { isIPv6 } from "node:net";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { addressBits, parseNetwork } from "../../src/config/networks.ts";
+import { addressBits, parseClientNetwork } from "../../src/config/networks.ts";
+import { AddressList } from "../../src/exchange/address-list.ts";
 import { addressKey } from "../../src/handlers/protection/client-key.ts";
 import { ConnectionLimit } from "../../src/worker/connection-limit.ts";
 
@@ -24,14 +25,15 @@ void test("an IPv6 client is its /64, an IPv4 client its address", () => {
   assert.equal(addressKey("192.0.2.7"), "192.0.2.7");
   assert.equal(addressKey("2001:db8:1:2::1"), addressKey("2001:db8:1:2:ffff:ffff:ffff:ffff"));
   assert.notEqual(addressKey("2001:db8:1:2::1"), addressKey("2001:db8:1:3::1"));
+  assert.equal(addressKey("::ffff:192.0.2.7"), "192.0.2.7");
+  assert.equal(addressKey("::ffff:c000:207"), "192.0.2.7");
   assert.equal(addressKey("fe80::1%eth0"), addressKey("fe80::2"));
 });
 
 void test("a network is an address with or without a prefix, or all", () => {
-  assert.deepEqual(parseNetwork("10.0.0.0/8"), {
-    value: [{ address: "10.0.0.0", prefix: 8, family: "ipv4" }],
-  });
-  assert.deepEqual(parseNetwork("::1"), { value: [{ address: "::1", prefix: 128, family: "ipv6" }] });
+  assert.deepEqual(parseClientNetwork("10.0.0.0/8"), { value: ["10.0.0.0/8"] });
+  assert.deepEqual(parseClientNetwork("::1"), { value: ["::1"] });
+  assert.deepEqual(parseClientNetwork("all"), { value: ["0.0.0.0/0", "::/0"] });
   for (const wrong of [
     "",
     "10.0.0.0/",
@@ -42,7 +44,15 @@ void test("a network is an address with or without a prefix, or all", () => {
     "::/129",
     "ALL",
   ])
-    assert.ok("problem" in parseNetwork(wrong), wrong);
+    assert.ok("problem" in parseClientNetwork(wrong), wrong);
+});
+
+void test("an IPv4 client is in an IPv4 network however it is written, and in no other", () => {
+  const list = new AddressList(["192.0.2.0/24", "2001:db8::/32"]);
+  for (const address of ["192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207", "2001:db8:ffff::1"])
+    assert.ok(list.has(address), address);
+  for (const address of ["192.0.3.7", "::ffff:192.0.3.7", "::192.0.2.7", "2001:db9::1"])
+    assert.ok(!list.has(address), address);
 });
 
 void test("connections are counted over all workers that told of theirs", () => {

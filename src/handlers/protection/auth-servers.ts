@@ -40,6 +40,7 @@ export function authServers(
         queueTimeout: 0,
         restartGrace: 0,
         healthCheck: null,
+        proxyProtocol: null,
       },
     })),
   );

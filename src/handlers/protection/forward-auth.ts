@@ -3,7 +3,8 @@ import type { Exchange } from "../../exchange/exchange.ts";
 import { serializeFields } from "../../http1/fields.ts";
 import type { ResponseHead } from "../../http1/response-head.ts";
 import type { Backend } from "../../upstream/backend.ts";
-import type { ResponseSink, UpstreamConnection } from "../../upstream/connection.ts";
+import type { UpstreamConnection } from "../../upstream/connection.ts";
+import type { ResponseSink } from "../../upstream/connection-events.ts";
 import { statusOf, type UpstreamFailure } from "../../upstream/failure.ts";
 import type { Upstream } from "../../upstream/upstream.ts";
 import { fieldsToPassOn } from "../forwarded-fields.ts";
@@ -54,7 +55,7 @@ class Question implements ResponseSink {
     const exchange = this.#exchange;
     exchange.onClose = () => this.#clientGone();
     // A trial always gets a connection: nothing is held for an auth server.
-    const taken = this.#upstream.take(fresh, true);
+    const taken = this.#upstream.take(fresh, true, exchange.clientAddress);
     if (taken === null) return this.#refuse(502, "it is not there");
     this.#backend = taken.backend;
     this.#connection = taken.connection;
@@ -170,7 +171,7 @@ function questionHead(exchange: Exchange, { address, path }: ForwardAuthConfigur
   return (
     `GET ${path} HTTP/1.1\r\nHost: ${address.kind === "unix" ? "localhost" : describe(address)}\r\n` +
     `${serializeFields(asked)}X-Forwarded-Method: ${method}\r\nX-Forwarded-Uri: ${target}\r\n` +
-    `X-Forwarded-Host: ${host}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-For: ${clientAddress}\r\n` +
+    `X-Forwarded-Host: ${host}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-For: ${exchange.forwardedFor || clientAddress}\r\n` +
     `X-Real-IP: ${clientAddress}\r\nX-Request-ID: ${id}\r\n\r\n`
   );
 }
