@@ -14,7 +14,7 @@ import { redirectToCanonical, redirectToHttps } from "./handlers/https-redirect.
 import { PathTable } from "./handlers/path-table.ts";
 import type { RateLimits } from "./handlers/protection/rate-limits.ts";
 import { runRules, type Rule } from "./handlers/protection/rule.ts";
-import { SiteRules } from "./handlers/protection/rules.ts";
+import { isRestricted, SiteRules } from "./handlers/protection/rules.ts";
 import { proxy, type ProxyOptions } from "./handlers/proxy.ts";
 import { securityHeaders } from "./handlers/security-headers.ts";
 import { createStaticSite, type StaticSite } from "./handlers/static-site.ts";
@@ -33,6 +33,8 @@ interface Place {
   readonly prefix: string;
   /** What a request must pass first. */
   readonly rules: readonly Rule[];
+  /** Some of the rules let only some clients in. */
+  readonly restricted: boolean;
   /** Null for a site of static files alone. */
   readonly app: ProxyOptions | null;
 }
@@ -103,8 +105,9 @@ export class Pipeline {
     const [place] = places;
     // Where the path can be read in several ways, the rules of each hold.
     const rules = places.length === 1 ? place.rules : site.rules.together(places.map((other) => other.rules));
-    if (rules.length === 0) return serve(site, place, exchange);
-    return runRules(rules, exchange, () => serve(site, place, exchange));
+    if (rules.length === 0) return serve(site, place, exchange, false);
+    const restricted = places.some((other) => other.restricted);
+    return runRules(rules, exchange, () => serve(site, place, exchange, restricted));
   }
 
   #toHttps(exchange: Exchange, port: number): void {
@@ -139,6 +142,7 @@ export class Pipeline {
     const place = ({ prefix, buffering, protection }: PathConfiguration): Place => ({
       prefix,
       rules: siteRules.of(protection),
+      restricted: isRestricted(protection),
       app: app(buffering),
     });
     const made: Site = {
@@ -177,8 +181,8 @@ export class Pipeline {
 }
 
 /** Static files, then the app. */
-function serve(site: Site, place: Place, exchange: Exchange): void {
-  if (site.files !== null && site.files.answer(exchange)) return;
+function serve(site: Site, place: Place, exchange: Exchange, restricted: boolean): void {
+  if (site.files !== null && site.files.answer(exchange, restricted)) return;
   if (place.app === null) respondWithError(exchange, 404);
   else proxy(exchange, place.app);
 }

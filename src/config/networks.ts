@@ -22,7 +22,7 @@ export function parseNetwork(text: string): Parsed<readonly NetworkConfiguration
   if (prefix > width) return { problem: `"${text}": the prefix of an ${family} network ends at ${width}` };
   const bits = addressBits(address);
   // A client that comes by IPv4 is compared as such, also where the listening socket is an IPv6 one.
-  if (family === "ipv6" && bits >> 32n === 0xffffn)
+  if (isMapped(address, bits))
     return { problem: `"${text}" is an IPv4 network written as IPv6; write it as IPv4` };
   if ((bits & ((1n << BigInt(width - prefix)) - 1n)) !== 0n)
     return {
@@ -37,6 +37,11 @@ export function networksOf(texts: readonly unknown[]): NetworkConfiguration[] {
     const result = typeof text === "string" ? parseNetwork(text) : undefined;
     return result !== undefined && "value" in result ? result.value : [];
   });
+}
+
+/** Whether an IPv6 address stands for an IPv4 one, its last 32 bits (RFC 4291 section 2.5.5.2). */
+export function isMapped(address: string, bits: bigint): boolean {
+  return address.includes(":") && bits >> 32n === 0xffffn;
 }
 
 /** The 32 bits of an IPv4 address, or the 128 of an IPv6 address; the text MUST be one of the two. */

@@ -11,8 +11,9 @@ export class AddressList {
     for (const { address, prefix, family } of networks) this.#list.addSubnet(address, prefix, family);
   }
 
-  /** `address`: as the worker has it, IPv4 as itself and IPv6 without a zone. */
+  /** A zone, as in fe80::1%eth0, is a machine's own name for a line and belongs to no network. */
   has(address: string): boolean {
-    return this.#list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
+    const [bare = ""] = address.split("%");
+    return this.#list.check(bare, isIPv4(bare) ? "ipv4" : "ipv6");
   }
 }

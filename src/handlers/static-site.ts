@@ -13,8 +13,11 @@ type FinishFields = (fields: string[], exchange: Exchange) => void;
 
 /** A site's static files on an Exchange. */
 export interface StaticSite {
-  /** False where the target is below no static prefix. */
-  answer(exchange: Exchange): boolean;
+  /**
+   * False where the target is below no static prefix. `restricted`: not everybody may have the file, so that no cache
+   * on the way may keep it: `public` would allow that even for an answer to a password (RFC 9111 section 3.5).
+   */
+  answer(exchange: Exchange, restricted: boolean): boolean;
 }
 
 export function createStaticSite(
@@ -23,16 +26,23 @@ export function createStaticSite(
   options: { readonly compress: boolean },
 ): StaticSite {
   const files = createStaticFiles(mappings, options);
+  const finishRestricted: FinishFields = (fields, exchange) => {
+    finish(fields, exchange);
+    for (let index = 0; index < fields.length; index += 2)
+      if (fields[index] === "cache-control")
+        fields[index + 1] = (fields[index + 1] as string).replace(/^public\b/, "private");
+  };
   return {
-    answer(exchange) {
+    answer(exchange, restricted) {
+      const complete = restricted ? finishRestricted : finish;
       const { target } = exchange;
       const query = target.indexOf("?");
       const path = query === -1 ? target : target.slice(0, query);
       const result = files.lookup(path, exchange.method, staticRequest(exchange.fields));
       if (result === undefined) return false;
       exchange.handler = "static";
-      if (result instanceof Promise) void result.then((settled) => send(exchange, settled, finish));
-      else send(exchange, result, finish);
+      if (result instanceof Promise) void result.then((settled) => send(exchange, settled, complete));
+      else send(exchange, result, complete);
       return true;
     },
   };

@@ -109,12 +109,15 @@ export class DataPlane {
   }
 
   #serve(socket: Socket, listener: Listener, clientAddress: string): void {
-    if (!this.#clients.opened(clientAddress)) {
-      this.#counts.connectionRefused(listener);
-      socket.destroy();
-      return;
+    // A trusted proxy's connections are those of all its clients.
+    if (!this.#trustedProxies.has(clientAddress)) {
+      if (!this.#clients.opened(clientAddress)) {
+        this.#counts.connectionRefused(listener);
+        socket.destroy();
+        return;
+      }
+      socket.on("close", () => this.#clients.closed(clientAddress));
     }
-    socket.on("close", () => this.#clients.closed(clientAddress));
     if (listener === "http") {
       this.#serveHttp1(socket, clientAddress, false, "");
       return;

@@ -218,6 +218,11 @@ sites:
       Array.from({ length: 50 }, () => get("/static/private/plan.txt", basic("ann:secret"))),
     );
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+    // A cache on the way must not answer the next one without asking for the password.
+    assert.deepEqual(
+      [...new Set(answers.map(({ headers }) => headers["cache-control"]))],
+      ["private, max-age=3600"],
+    );
     const path = `https://app.test:${paddock.httpsPort}/static/private/plan.txt`;
     assert.equal(await curl("--http2", "-u", "ann:secret", path), "the plan");
   });
@@ -429,6 +434,33 @@ describe("a limit on connections of one address", () => {
       socket.once("close", () => resolve(false));
     });
   };
+
+  test("counts the client that a balancer names, and not the balancer", async () => {
+    const paddock = await Paddock.start({
+      workers: 1,
+      yaml: (folder) => `issuers: [{ local: true }]
+limits: { connectionsPerAddress: 3 }
+sites: [{ names: [app.test], upstream: "unix:${folder}/app.sock" }]`,
+    });
+    await paddock.edit((yaml) => yaml.replace("listen: {", 'listen: { proxyProtocol: ["127.0.0.1"],'));
+    assert.equal((await paddock.command("reload")).code, 0);
+    const sockets: Socket[] = [];
+    const open = async (client: string): Promise<boolean> => {
+      const socket = connect(paddock.httpPort, "127.0.0.1");
+      sockets.push(socket);
+      socket.write(`PROXY TCP4 ${client} 192.0.2.9 4711 80\r\n`);
+      return await isServed(socket);
+    };
+    try {
+      for (const client of ["192.0.2.1", "192.0.2.2"]) {
+        const served = [await open(client), await open(client), await open(client), await open(client)];
+        assert.deepEqual(served, [true, true, true, false], client);
+      }
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await paddock.stop();
+    }
+  });
 
   for (const workers of [1, 2])
     test(`closes those beyond it at once, ${workers} worker(s)`, async () => {

@@ -24,6 +24,8 @@ void test("an IPv6 client is its /64, an IPv4 client its address", () => {
   assert.equal(addressKey("192.0.2.7"), "192.0.2.7");
   assert.equal(addressKey("2001:db8:1:2::1"), addressKey("2001:db8:1:2:ffff:ffff:ffff:ffff"));
   assert.notEqual(addressKey("2001:db8:1:2::1"), addressKey("2001:db8:1:3::1"));
+  assert.equal(addressKey("::ffff:192.0.2.7"), "192.0.2.7");
+  assert.equal(addressKey("::ffff:c000:207"), "192.0.2.7");
   assert.equal(addressKey("fe80::1%eth0"), addressKey("fe80::2"));
 });
 

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { isIPv6 } from "node:net";
-import { addressBits } from "../../config/networks.ts";
+import { addressBits, isMapped } from "../../config/networks.ts";
 import type { Exchange } from "../../exchange/exchange.ts";
 import { fieldValue } from "../../http1/fields.ts";
 
@@ -11,7 +11,11 @@ import { fieldValue } from "../../http1/fields.ts";
 export function addressKey(address: string): string {
   if (!address.includes(":")) return address;
   const [bare = ""] = address.split("%");
-  return isIPv6(bare) ? (addressBits(bare) >> 64n).toString(36) : bare;
+  if (!isIPv6(bare)) return bare;
+  const bits = addressBits(bare);
+  // A proxy may name an IPv4 client in this form; as a /64 all of them would be one.
+  if (isMapped(bare, bits)) return [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 0xffn).join(".");
+  return (bits >> 64n).toString(36);
 }
 
 /**

@@ -171,7 +171,7 @@ function questionHead(exchange: Exchange, { address, path }: ForwardAuthConfigur
   return (
     `GET ${path} HTTP/1.1\r\nHost: ${address.kind === "unix" ? "localhost" : describe(address)}\r\n` +
     `${serializeFields(asked)}X-Forwarded-Method: ${method}\r\nX-Forwarded-Uri: ${target}\r\n` +
-    `X-Forwarded-Host: ${host}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-For: ${clientAddress}\r\n` +
+    `X-Forwarded-Host: ${host}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-For: ${exchange.forwardedFor || clientAddress}\r\n` +
     `X-Real-IP: ${clientAddress}\r\nX-Request-ID: ${id}\r\n\r\n`
   );
 }

@@ -12,6 +12,11 @@ import type { Rule } from "./rule.ts";
 /** The cheap ones first, and those that tell a stranger the least. */
 const ORDER = ["deny", "allow", "rateLimit", "methods", "basicAuth", "authFields", "forwardAuth"] as const;
 
+/** Whether only some clients are let in. `deny` keeps some out of what the others may have, and hides nothing. */
+export function isRestricted({ allow, basicAuth, forwardAuth }: ProtectionConfiguration): boolean {
+  return allow !== null || basicAuth !== null || forwardAuth !== null;
+}
+
 /**
  * Makes the rules of one site. A rule that several paths inherit is one and the same function, so that a request
  * whose path can be read in two ways is asked once.
