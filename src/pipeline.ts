@@ -140,6 +140,7 @@ export class Pipeline {
       maxBody: site.maxBody,
       bufferRequest: buffering.request ? { memory: REQUEST_MEMORY, folder } : null,
       bufferResponse: buffering.response ? { memory: RESPONSE_MEMORY, disk: RESPONSE_DISK, folder } : null,
+      internal: site.internal,
       finishFields,
       filter,
       counted: (outcome) => this.#counts.upstream(upstream, outcome),

@@ -22,9 +22,10 @@ export const statusCommand: Command = {
     const lines = [
       `Paddock ${status.version}, process ${status.pid}, ${status.ready ? "ready" : "not ready"}`,
     ];
-    for (const { names, upstream, static: mappings } of status.sites) {
+    for (const { names, upstream, static: mappings, internal } of status.sites) {
       lines.push(`site ${names.join(", ")}`, `  upstream ${upstream ?? "none"}`);
       for (const mapping of mappings) lines.push(`  static ${mapping}`);
+      for (const mapping of internal) lines.push(`  internal ${mapping}`);
     }
     lines.push(...certificateLines(status.certificates));
     for (const { pid, state } of status.workers) lines.push(`worker ${pid} ${state}`);

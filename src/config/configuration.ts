@@ -131,6 +131,8 @@ export interface SiteConfiguration {
   readonly upstream: UpstreamConfiguration | null;
   /** Longest prefix first. */
   readonly static: readonly StaticMapping[];
+  /** Files that the app names in X-Accel-Redirect or X-Sendfile. Longest prefix first. */
+  readonly internal: readonly StaticMapping[];
   readonly certificate: CertificateChoice;
   /** maxAge in milliseconds; null means that no HSTS field is added. */
   readonly hsts: {

@@ -91,7 +91,12 @@ const SITE: Section = {
     default: [],
     env: "PADDOCK_STATIC",
   },
-  internal: { doc: "Targets of X-Accel-Redirect.", format: "notYet", default: null, later: true },
+  internal: {
+    doc: "Folders of files that the app sends by naming them: in `X-Accel-Redirect` by a path below the prefix, in `X-Sendfile` by the file's own absolute path. No client reaches them by the prefix. The app's Content-Type and other fields stay; ranges, conditions and `X-Accel-Limit-Rate` (bytes a second) work.",
+    format: "staticMappings",
+    default: [],
+    env: "PADDOCK_INTERNAL",
+  },
   certificate: {
     doc: "`auto` asks the issuers, `local` the embedded CA; or the files of a certificate that you bring.",
     nested: "one",

@@ -10,6 +10,8 @@ export interface PageStatus {
     readonly names: readonly string[];
     readonly upstream: string | null;
     readonly static: readonly string[];
+    /** Folders whose files the app names. */
+    readonly internal: readonly string[];
   }[];
   readonly workers: readonly { readonly pid: number; readonly state: string; readonly startedAt: number }[];
 }
@@ -28,7 +30,12 @@ export function statusPage(status: PageStatus): string {
     ]);
   });
   const sites = status.sites.map((site) =>
-    row([escape(site.names.join(", ")), escape(site.upstream ?? "none"), escape(site.static.join(", "))]),
+    row([
+      escape(site.names.join(", ")),
+      escape(site.upstream ?? "none"),
+      escape(site.static.join(", ")),
+      escape(site.internal.join(", ")),
+    ]),
   );
   const workers = status.workers.map((worker) =>
     row([String(worker.pid), escape(worker.state), time(worker.startedAt)]),
@@ -48,7 +55,7 @@ b.valid,b.renewing{color:#1a7f37}b.failing{color:#cf222e}b.waiting,b.issuing{col
 <h2>Certificates</h2>
 ${table(["Names", "State", "Issuer", "Ends", "Next attempt", "What to know"], certificates)}
 <h2>Sites</h2>
-${table(["Names", "Upstream", "Static files"], sites)}
+${table(["Names", "Upstream", "Static files", "Files by X-Accel-Redirect"], sites)}
 <h2>Workers</h2>
 ${table(["Process", "State", "Since"], workers)}
 </body></html>

@@ -186,6 +186,7 @@ export class Supervisor {
         names: site.names,
         upstream: site.upstream?.name ?? null,
         static: site.static.map(({ prefix, folder }) => `${prefix} → ${folder}`),
+        internal: site.internal.map(({ prefix, folder }) => `${prefix} → ${folder}`),
       })),
       certificates,
       workers: this.#workers.serving.map(({ pid, state, startedAt }) => ({ pid, state, startedAt })),

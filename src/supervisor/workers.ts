@@ -223,10 +223,10 @@ export class Workers {
   }
 }
 
-/** The static folders, with what symbolic links make of them. */
+/** The folders of files, with what symbolic links make of them. */
 function readableFolders(configuration: Configuration): string[] {
   const folders = new Set<string>();
-  for (const { folder } of configuration.sites.flatMap((site) => site.static)) {
+  for (const { folder } of configuration.sites.flatMap((site) => [...site.static, ...site.internal])) {
     folders.add(folder.replace(/(?<=.)\/$/, ""));
     try {
       folders.add(realpathSync(folder));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import * as fc from "fast-check";
@@ -56,6 +56,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
           healthCheck: null,
         },
         static: [{ prefix: "/static/", folder: join(folder, "static") }],
+        internal: [],
         certificate: { kind: "auto" },
         hsts: { maxAge: 31_536_000_000, includeSubDomains: false, preload: false },
         headers: {},
@@ -127,8 +128,11 @@ void test("check accepts every sample in config/ once its folders are there", ()
   for (const name of samples) {
     // The samples name folders of a machine that is not this one.
     const text = readFileSync(join(repository, "config", name), "utf8").replace(
-      /^( +\/[a-z]+\/: )\/.*$/gm,
-      `$1${folder}/static/`,
+      /^( +(\/[a-z]+\/): )\/.*$/gm,
+      (_, key: string, prefix: string) => {
+        mkdirSync(join(folder, prefix), { recursive: true });
+        return `${key}${folder}${prefix}`;
+      },
     );
     assert.doesNotThrow(() => loadText(folder, text), name);
   }
