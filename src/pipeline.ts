@@ -6,6 +6,7 @@ import { compression } from "./handlers/compression.ts";
 import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
 import { redirectToCanonical, redirectToHttps } from "./handlers/https-redirect.ts";
+import type { MaintenanceTable } from "./handlers/maintenance.ts";
 import { proxy, type ProxyOptions } from "./handlers/proxy.ts";
 import { securityHeaders } from "./handlers/security-headers.ts";
 import { createStaticSite, type StaticSite } from "./handlers/static-site.ts";
@@ -23,6 +24,7 @@ const RESPONSE_DISK = 1024 * 1024 * 1024;
 interface Site {
   readonly name: string;
   readonly canonical: string | null;
+  readonly errorPages: Readonly<Record<string, string>> | null;
   readonly files: StaticSite | null;
   /** Null for a site of static files alone. */
   readonly app: ProxyOptions | null;
@@ -33,10 +35,12 @@ interface Site {
 export interface PipelineState {
   readonly challenges: ReadonlyMap<string, string>;
   readonly certificates: CertificateTable;
+  readonly maintenance: MaintenanceTable;
 }
 
 /**
- * A request's way through the handlers, outermost first: challenge, https, site, canonical name, static files, app.
+ * A request's way through the handlers, outermost first: challenge, https, site, canonical name, maintenance, static
+ * files, app.
  * Made anew for each configuration; requests under way keep the one that they began with.
  */
 export class Pipeline {
@@ -76,8 +80,10 @@ export class Pipeline {
       return respondWithError(exchange, 421);
     }
     exchange.site = site.name;
+    exchange.errorPages = site.errorPages;
     if (site.canonical !== null && site.canonical !== host)
       return redirectToCanonical(exchange, site.canonical);
+    if (this.#state().maintenance.answer(exchange, site.name)) return;
     if (site.files !== null && site.files.answer(exchange)) return;
     if (site.app === null) return respondWithError(exchange, 404);
     return proxy(exchange, appFor(site, exchange.target) ?? site.app);
@@ -114,6 +120,7 @@ export class Pipeline {
     const made: Site = {
       name: site.names[0],
       canonical: site.canonical,
+      errorPages: site.errors,
       files:
         site.static.length === 0
           ? null

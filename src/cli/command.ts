@@ -3,6 +3,7 @@ import { VERSION } from "../version.ts";
 import { certsCommand } from "./certs.ts";
 import { checkCommand } from "./check.ts";
 import { devCommand } from "./dev.ts";
+import { maintenanceCommand } from "./maintenance.ts";
 import { reloadCommand } from "./reload.ts";
 import { runDaemonCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   reload: reloadCommand,
   status: statusCommand,
   certs: certsCommand,
+  maintenance: maintenanceCommand,
 };
 
 export async function runCommand(args: readonly string[]): Promise<number> {

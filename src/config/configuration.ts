@@ -149,6 +149,8 @@ export interface SiteConfiguration {
   readonly maxBody: number;
   /** The app's responses and the static files, by Accept-Encoding. */
   readonly compress: boolean;
+  /** The texts of the site's own error pages, by file name without `.html`: `502`, `5xx`, `maintenance`. */
+  readonly errors: Readonly<Record<string, string>> | null;
   readonly buffering: BufferingConfiguration;
   /** Longest prefix first. */
   readonly paths: readonly PathConfiguration[];

@@ -147,6 +147,12 @@ const SITE: Section = {
     section: PATH,
     env: "PADDOCK_PATHS",
   },
+  errors: {
+    doc: "Folder with pages of your own for Paddock's errors: `404.html`, `4xx.html`, `5xx.html`, `maintenance.html`, up to 256 KB each, read at the start and at each reload. `{{request_id}}`, `{{status}}`, `{{title}}` and `{{message}}` are filled in. What the app answers is never replaced.",
+    format: "path",
+    default: null,
+    env: "PADDOCK_ERRORS",
+  },
   compress: {
     doc: "Compress responses with zstd, br or gzip, whichever the client accepts. A response with `Cache-Control: no-transform` is left alone. See [compression.md](compression.md).",
     format: "flag",

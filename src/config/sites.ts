@@ -8,6 +8,7 @@ import type {
   StaticMapping,
 } from "./configuration.ts";
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
+import { readErrorPages } from "./error-pages.ts";
 import { checkFile, checkFolder } from "./files.ts";
 import { prefixProblem } from "./formats.ts";
 import { isLocalName } from "./local-names.ts";
@@ -89,6 +90,7 @@ function assembleSite(
     canonical,
     maxBody: values["maxBody"] as number,
     compress: values["compress"] as boolean,
+    errors: assembleErrors(section, context),
     buffering: buffering(section, undefined),
     paths: assemblePaths(section, context),
   };
@@ -129,6 +131,13 @@ function assembleMappings(
   });
   // Longest first, so that the first one that matches is the right one.
   return mappings.sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+function assembleErrors(section: SectionValues, context: AssemblyContext): SiteConfiguration["errors"] {
+  const written = section.values["errors"];
+  // What is no path has been refused by its format.
+  if (typeof written !== "string" || written.trim() === "" || /[\x00-\x1f\x7f]/.test(written)) return null;
+  return readErrorPages(pathOf(section, "errors", context), placeOf(section, ["errors"]), context.problems);
 }
 
 /** Refuses what would be of no use, and what would let everybody have the files that the app keeps watch over. */

@@ -28,6 +28,7 @@ export class ServerExchange implements Exchange {
   readonly bodyLength: number;
   site = "";
   handler = "";
+  errorPages: Readonly<Record<string, string>> | null = null;
   failure = "";
   status = 0;
   bytesSent = 0;

@@ -31,6 +31,7 @@ export class StreamExchange implements Exchange {
   readonly bodyLength: number;
   site = "";
   handler = "";
+  errorPages: Readonly<Record<string, string>> | null = null;
   failure = "";
   status = 0;
   bytesSent = 0;

@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf } from "../errors.ts";
+import type { Maintenance } from "../handlers/maintenance.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { WorkerCounts } from "../metrics/request-counts.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
@@ -21,6 +22,7 @@ interface Knowledge {
   ticketKeys: string;
   certificates: readonly TlsCertificate[];
   challenges: ReadonlyMap<string, string>;
+  maintenance: readonly Maintenance[];
   sockets: readonly ListeningSocket[];
 }
 
@@ -94,6 +96,12 @@ export class Workers {
     await this.#tellAll((worker) => worker.order({ type: "challenges", challenges: [...challenges] }));
   }
 
+  /** Resolves when every worker answers by them. */
+  async setMaintenance(sites: readonly Maintenance[]): Promise<void> {
+    this.#known.maintenance = sites;
+    await this.#tellAll((worker) => worker.order({ type: "maintenance", sites }));
+  }
+
   async setTicketKeys(ticketKeys: string): Promise<void> {
     this.#known.ticketKeys = ticketKeys;
     const { configuration } = this.#known;
@@ -141,10 +149,11 @@ export class Workers {
     );
     this.#all.add(worker);
     await worker.started();
-    const { configuration, ticketKeys, certificates, challenges } = this.#known;
+    const { configuration, ticketKeys, certificates, challenges, maintenance } = this.#known;
     await worker.order({ type: "configure", configuration, ticketKeys });
     await worker.order({ type: "challenges", challenges: [...challenges] });
     await worker.order({ type: "certificates", certificates });
+    await worker.order({ type: "maintenance", sites: maintenance });
     // What changed while it started is sent once more; from here on it is told with the others.
     worker.state = "serving";
     this.#serving.push(worker);
@@ -153,6 +162,9 @@ export class Workers {
     }
     if (this.#known.challenges !== challenges) {
       await worker.order({ type: "challenges", challenges: [...this.#known.challenges] });
+    }
+    if (this.#known.maintenance !== maintenance) {
+      await worker.order({ type: "maintenance", sites: this.#known.maintenance });
     }
     await this.#assignSockets();
   }

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Configuration } from "../config/configuration.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { MaintenanceTable, type Maintenance } from "../handlers/maintenance.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { ServerSession } from "../http2/server-session.ts";
 import { createWorkerLogger, type WorkerLogger } from "../logging/logger.ts";
@@ -28,6 +29,7 @@ export class DataPlane {
   #ticketKeys: Buffer;
   #table: CertificateTable;
   #challenges: ReadonlyMap<string, string> = new Map();
+  #maintenance = new MaintenanceTable();
   #pipeline: Pipeline;
   readonly #logs: WorkerLogger;
   #draining: (() => void) | null = null;
@@ -61,6 +63,10 @@ export class DataPlane {
 
   setChallenges(challenges: ReadonlyMap<string, string>): void {
     this.#challenges = challenges;
+  }
+
+  setMaintenance(sites: readonly Maintenance[]): void {
+    this.#maintenance = new MaintenanceTable(sites);
   }
 
   accept(socket: Socket, listener: Listener): void {
@@ -211,6 +217,7 @@ export class DataPlane {
     return new Pipeline(this.#configuration, this.#upstreams, this.#counts, this.#bufferFolder, () => ({
       challenges: this.#challenges,
       certificates: this.#table,
+      maintenance: this.#maintenance,
     }));
   }
 }

@@ -211,6 +211,12 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [site("static: { /static/: «nowhere }"), /^the folder .*\/nowhere does not exist$/],
   [site("static: { /static/: «ca.pem }"), /^.*\/ca\.pem is no folder$/],
   [site("static: { /static/: «5 }"), "sites[0].static[/static/]: must be text, not 5"],
+  // Pages of a folder
+  [site("errors: «[/srv/pages]"), "sites[0].errors must be a single value, not a list"],
+  [site('errors: «""'), "sites[0].errors: is empty"],
+  [site("errors: «nowhere"), /^the folder .*\/nowhere does not exist$/],
+  [site("errors: «ca.pem"), /^.*\/ca\.pem is no folder$/],
+  [site("errors: «static"), /\/static has no page in it; write 502\.html, 5xx\.html or maintenance\.html$/],
   // Files that the app names
   [site("internal: «/srv/files"), 'sites[0].internal must be a mapping, not "/srv/files"'],
   [
