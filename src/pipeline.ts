@@ -15,6 +15,7 @@ import { PathTable } from "./handlers/path-table.ts";
 import type { RateLimits } from "./handlers/protection/rate-limits.ts";
 import { runRules, type Rule } from "./handlers/protection/rule.ts";
 import { isRestricted, SiteRules } from "./handlers/protection/rules.ts";
+import type { MaintenanceTable } from "./handlers/maintenance.ts";
 import { proxy, type ProxyOptions } from "./handlers/proxy.ts";
 import { securityHeaders } from "./handlers/security-headers.ts";
 import { createStaticSite, type StaticSite } from "./handlers/static-site.ts";
@@ -43,6 +44,7 @@ interface Place {
 interface Site {
   readonly name: string;
   readonly canonical: string | null;
+  readonly errorPages: Readonly<Record<string, string>> | null;
   readonly files: StaticSite | null;
   readonly rules: SiteRules;
   readonly places: PathTable<Place>;
@@ -51,11 +53,12 @@ interface Site {
 export interface PipelineState {
   readonly challenges: ReadonlyMap<string, string>;
   readonly certificates: CertificateTable;
+  readonly maintenance: MaintenanceTable;
 }
 
 /**
- * A request's way through the handlers, outermost first: challenge, https, site, canonical name, protection,
- * static files, app.
+ * A request's way through the handlers, outermost first: challenge, https, site, canonical name, maintenance,
+ * protection, static files, app.
  * Made anew for each configuration; requests under way keep the one that they began with.
  */
 export class Pipeline {
@@ -99,8 +102,10 @@ export class Pipeline {
       return respondWithError(exchange, 421);
     }
     exchange.site = site.name;
+    exchange.errorPages = site.errorPages;
     if (site.canonical !== null && site.canonical !== host)
       return redirectToCanonical(exchange, site.canonical);
+    if (this.#state().maintenance.answer(exchange, site.name)) return;
     const places = site.places.find(exchange.target);
     const [place] = places;
     // Where the path can be read in several ways, the rules of each hold.
@@ -148,6 +153,7 @@ export class Pipeline {
     const made: Site = {
       name: site.names[0],
       canonical: site.canonical,
+      errorPages: site.errors,
       files:
         site.static.length === 0
           ? null
@@ -171,6 +177,7 @@ export class Pipeline {
       maxBody: site.maxBody,
       bufferRequest: buffering.request ? { memory: REQUEST_MEMORY, folder } : null,
       bufferResponse: buffering.response ? { memory: RESPONSE_MEMORY, disk: RESPONSE_DISK, folder } : null,
+      internal: site.internal,
       finishFields,
       filter,
       counted: (outcome) => this.#counts.upstream(upstream, outcome),

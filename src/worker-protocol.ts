@@ -1,4 +1,5 @@
 import type { Configuration } from "./config/configuration.ts";
+import type { Maintenance } from "./handlers/maintenance.ts";
 import type { TlsCertificate } from "./tls/certificate.ts";
 import type { PassedRequests } from "./handlers/protection/rate-limits.ts";
 import type { UpstreamLoad, WorkerCounts } from "./metrics/request-counts.ts";
@@ -28,6 +29,8 @@ export type WorkerOrder =
       readonly type: "challenges";
       readonly challenges: readonly (readonly [string, string])[];
     }
+  /** Once for each name of a site that is closed; all others are open. */
+  | { readonly id: number; readonly type: "maintenance"; readonly sites: readonly Maintenance[] }
   | { readonly id: number; readonly type: "counts" }
   /** So many requests at a time from this worker to the upstream. */
   | { readonly id: number; readonly type: "limit"; readonly upstream: string; readonly limit: number }

@@ -4,6 +4,7 @@ import { certsCommand } from "./certs.ts";
 import { checkCommand } from "./check.ts";
 import { devCommand } from "./dev.ts";
 import { hashPasswordCommand } from "./hash-password.ts";
+import { maintenanceCommand } from "./maintenance.ts";
 import { reloadCommand } from "./reload.ts";
 import { runDaemonCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   status: statusCommand,
   certs: certsCommand,
   "hash-password": hashPasswordCommand,
+  maintenance: maintenanceCommand,
 };
 
 export async function runCommand(args: readonly string[]): Promise<number> {

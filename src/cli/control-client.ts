@@ -2,7 +2,11 @@ import { request } from "node:http";
 import { PaddockError, systemErrorCode } from "../errors.ts";
 
 /** Asks the running daemon; rejects with ERR_UNREACHABLE (exit code 3) where there is none. */
-export function askDaemon(socketPath: string, command: "reload" | "status"): Promise<unknown> {
+export function askDaemon(
+  socketPath: string,
+  command: "reload" | "status" | "maintenance",
+  order?: unknown,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const asked = request(
       { socketPath, path: `/${command}`, method: "POST", timeout: 60_000 },
@@ -37,6 +41,6 @@ export function askDaemon(socketPath: string, command: "reload" | "status"): Pro
         ),
       );
     });
-    asked.end();
+    asked.end(order === undefined ? undefined : JSON.stringify(order));
   });
 }

@@ -22,9 +22,15 @@ export const statusCommand: Command = {
     const lines = [
       `Paddock ${status.version}, process ${status.pid}, ${status.ready ? "ready" : "not ready"}`,
     ];
-    for (const { names, upstream, static: mappings } of status.sites) {
+    for (const { names, upstream, static: mappings, internal, maintenance } of status.sites) {
       lines.push(`site ${names.join(", ")}`, `  upstream ${upstream ?? "none"}`);
+      if (maintenance !== null) {
+        const but = maintenance.allow.length === 0 ? "" : `, but for ${maintenance.allow.join(", ")}`;
+        lines.push(`  in maintenance since ${new Date(maintenance.since).toISOString()}${but}`);
+        if (maintenance.message !== null) lines.push(`  message: ${maintenance.message}`);
+      }
       for (const mapping of mappings) lines.push(`  static ${mapping}`);
+      for (const mapping of internal) lines.push(`  internal ${mapping}`);
     }
     lines.push(...certificateLines(status.certificates));
     for (const { pid, state } of status.workers) lines.push(`worker ${pid} ${state}`);

@@ -194,6 +194,8 @@ export interface SiteConfiguration {
   readonly upstream: UpstreamConfiguration | null;
   /** Longest prefix first. */
   readonly static: readonly StaticMapping[];
+  /** Files that the app names in X-Accel-Redirect or X-Sendfile. Longest prefix first. */
+  readonly internal: readonly StaticMapping[];
   readonly certificate: CertificateChoice;
   /** maxAge in milliseconds; null means that no HSTS field is added. */
   readonly hsts: {
@@ -210,6 +212,8 @@ export interface SiteConfiguration {
   readonly maxBody: number;
   /** The app's responses and the static files, by Accept-Encoding. */
   readonly compress: boolean;
+  /** The texts of the site's own error pages, by file name without `.html`: `502`, `5xx`, `maintenance`. */
+  readonly errors: Readonly<Record<string, string>> | null;
   readonly buffering: BufferingConfiguration;
   /** Server-Timing on the app's responses. */
   readonly serverTiming: boolean;

@@ -93,7 +93,12 @@ const SITE: Section = {
     default: [],
     env: "PADDOCK_STATIC",
   },
-  internal: { doc: "Targets of X-Accel-Redirect.", format: "notYet", default: null, later: true },
+  internal: {
+    doc: "Folders of files that the app sends by naming them: in `X-Accel-Redirect` by a path below the prefix, in `X-Sendfile` by the file's own absolute path. No client reaches them by the prefix. The app's Content-Type and other fields stay; ranges, conditions and `X-Accel-Limit-Rate` (bytes a second) work.",
+    format: "staticMappings",
+    default: [],
+    env: "PADDOCK_INTERNAL",
+  },
   certificate: {
     doc: "`auto` asks the issuers, `local` the embedded CA; or the files of a certificate that you bring.",
     nested: "one",
@@ -150,6 +155,12 @@ const SITE: Section = {
     nested: "named",
     section: PATH,
     env: "PADDOCK_PATHS",
+  },
+  errors: {
+    doc: "Folder with pages of your own for Paddock's errors: `404.html`, `4xx.html`, `5xx.html`, `maintenance.html`, up to 256 KB each, read at the start and at each reload. `{{request_id}}`, `{{status}}`, `{{title}}` and `{{message}}` are filled in. What the app answers is never replaced.",
+    format: "path",
+    default: null,
+    env: "PADDOCK_ERRORS",
   },
   compress: {
     doc: "Compress responses with zstd, br or gzip, whichever the client accepts. A response with `Cache-Control: no-transform` is left alone. See [compression.md](compression.md).",

@@ -8,6 +8,7 @@ import type {
   StaticMapping,
 } from "./configuration.ts";
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
+import { readErrorPages } from "./error-pages.ts";
 import { checkFile, checkFolder } from "./files.ts";
 import { prefixProblem } from "./formats.ts";
 import { inForce, ownProtection, type OwnProtection } from "./protection.ts";
@@ -63,7 +64,7 @@ function assembleSite(
   const { values, one } = section;
   const { problems } = context;
   const upstream = siteUpstream(section, upstreams, context);
-  const mappings = assembleStatic(section, context);
+  const mappings = assembleMappings("static", section, context);
   const keys = [...section.entries.keys()];
   // Among unknown keys one may have been meant to be it; its own message comes first.
   const allKnown = keys.every((key) => Object.hasOwn(SITE_SECTION, key));
@@ -80,6 +81,7 @@ function assembleSite(
     names: [first, ...others],
     upstream,
     static: mappings,
+    internal: assembleInternal(section, mappings, context),
     certificate,
     // `hsts: false` is a word in place of the section, which is absent then.
     hsts: (one["hsts"]?.values ?? null) as SiteConfiguration["hsts"],
@@ -94,6 +96,7 @@ function assembleSite(
     buffering: buffering([section]),
     protection: inForce([protection]),
     paths: assemblePaths(section, protection, context),
+    errors: assembleErrors(section, context),
   };
 }
 
@@ -120,14 +123,48 @@ function assembleNames(section: SectionValues, known: KnownNames, context: Assem
   });
 }
 
-function assembleStatic(section: SectionValues, context: AssemblyContext): StaticMapping[] {
-  const mappings = (section.values["static"] as readonly [string, unknown][]).flatMap(([prefix, written]) => {
+function assembleMappings(
+  key: "static" | "internal",
+  section: SectionValues,
+  context: AssemblyContext,
+): StaticMapping[] {
+  const mappings = (section.values[key] as readonly [string, unknown][]).flatMap(([prefix, written]) => {
     if (typeof written !== "string" || written.trim() === "" || /[\x00-\x1f]/.test(written)) return [];
-    const place = placeOf(section, ["static", prefix]);
+    const place = placeOf(section, [key, prefix]);
     return [{ prefix, folder: checkFolder(absolute(written, place.file, context), place, context.problems) }];
   });
   // Longest first, so that the first one that matches is the right one.
   return mappings.sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+function assembleErrors(section: SectionValues, context: AssemblyContext): SiteConfiguration["errors"] {
+  const written = section.values["errors"];
+  // What is no path has been refused by its format.
+  if (typeof written !== "string" || written.trim() === "" || /[\x00-\x1f\x7f]/.test(written)) return null;
+  return readErrorPages(pathOf(section, "errors", context), placeOf(section, ["errors"]), context.problems);
+}
+
+/** Refuses what would be of no use, and what would let everybody have the files that the app keeps watch over. */
+function assembleInternal(
+  section: SectionValues,
+  publicFolders: readonly StaticMapping[],
+  context: AssemblyContext,
+): StaticMapping[] {
+  const mappings = assembleMappings("internal", section, context);
+  if (mappings.length > 0 && !section.entries.has("upstream"))
+    context.problems.add(
+      placeOf(section, ["internal"], true),
+      "internal is of no use without upstream: the app names the files",
+    );
+  for (const { prefix, folder } of mappings) {
+    const open = publicFolders.find((one) => `${folder}/`.startsWith(`${one.folder.replace(/\/$/, "")}/`));
+    if (open === undefined) continue;
+    context.problems.add(
+      placeOf(section, ["internal", prefix]),
+      `${folder} is in the static folder ${open.folder}, where everybody can fetch its files; move it elsewhere`,
+    );
+  }
+  return mappings;
 }
 
 /**

@@ -37,6 +37,8 @@ export interface Exchange {
   site: string;
   /** The handler that answers, for logs and metrics. */
   handler: string;
+  /** The site's own error pages, see SiteConfiguration; set by the router. */
+  errorPages: Readonly<Record<string, string>> | null;
   /** What went wrong and what to do about it; for the log line, never for the client. */
   failure: string;
   /** Sent to the client so far. */

@@ -93,12 +93,17 @@ function hasContentLength(fields: readonly string[]): boolean {
   return false;
 }
 
-/** What the app says to its proxy alone. */
+/**
+ * What the app says to its proxy alone. X-Accel-Expires is for a shared cache, which this version does not have: a cache
+ * would read it here, before it goes, and let it win over Cache-Control and Expires, which the client goes by.
+ */
 const FOR_THE_PROXY = new Set([
+  "x-accel-redirect",
   "x-accel-buffering",
   "x-accel-expires",
   "x-accel-limit-rate",
   "x-accel-charset",
+  "x-sendfile",
 ]);
 
 /** The app's fields as the client gets them, without those of the hop between Paddock and the app. */
@@ -108,7 +113,7 @@ export function endToEndFields(fields: readonly string[]): string[] {
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
     if (HOP_BY_HOP.has(name) || (named !== null && named.has(name))) continue;
-    if (name.startsWith("x-accel-") && FOR_THE_PROXY.has(name)) continue;
+    if (name.startsWith("x-") && FOR_THE_PROXY.has(name)) continue;
     kept.push(name, fields[index + 1] as string);
   }
   return kept;

@@ -145,12 +145,23 @@ export class Forwarding implements Applicant, Held, ResponseSink {
 
   head(head: ResponseHead): void {
     if (this.#options.serverTiming) head.fields.push("server-timing", this.#timing());
-    this.#relay = new ResponseRelay(this.#exchange, this.#options, () => this.#connection?.resume());
+    this.#relay = new ResponseRelay(
+      this.#exchange,
+      this.#options,
+      () => this.#connection?.resume(),
+      () => this.#enough(),
+    );
     if (this.#relay.head(head).endless) this.#connection?.waitEndlessly();
   }
 
   data(data: Buffer): boolean {
     return (this.#relay as ResponseRelay).data(data);
+  }
+
+  /** What is left of the app's response is not wanted. */
+  #enough(): void {
+    this.#connection?.destroy();
+    this.end();
   }
 
   end(): void {

@@ -36,6 +36,7 @@ export class StreamExchange implements Exchange {
   appFields: readonly string[] | null = null;
   site = "";
   handler = "";
+  errorPages: Readonly<Record<string, string>> | null = null;
   failure = "";
   status = 0;
   bytesSent = 0;

@@ -1,4 +1,5 @@
 import type { CertificateStatus } from "../certificates/status.ts";
+import type { Maintenance } from "../handlers/maintenance.ts";
 
 /** What the page shows; the supervisor's status is this and more. Times are milliseconds since the epoch. */
 export interface PageStatus {
@@ -10,6 +11,10 @@ export interface PageStatus {
     readonly names: readonly string[];
     readonly upstream: string | null;
     readonly static: readonly string[];
+    /** Folders whose files the app names. */
+    readonly internal: readonly string[];
+    /** Null where it is open. */
+    readonly maintenance: Maintenance | null;
   }[];
   readonly workers: readonly { readonly pid: number; readonly state: string; readonly startedAt: number }[];
 }
@@ -28,7 +33,15 @@ export function statusPage(status: PageStatus): string {
     ]);
   });
   const sites = status.sites.map((site) =>
-    row([escape(site.names.join(", ")), escape(site.upstream ?? "none"), escape(site.static.join(", "))]),
+    row([
+      escape(site.names.join(", ")),
+      escape(site.upstream ?? "none"),
+      escape(site.static.join(", ")),
+      escape(site.internal.join(", ")),
+      site.maintenance === null
+        ? "open"
+        : `<b class="waiting">in maintenance</b> since ${time(site.maintenance.since)}${site.maintenance.allow.length === 0 ? "" : `, but for ${escape(site.maintenance.allow.join(", "))}`}`,
+    ]),
   );
   const workers = status.workers.map((worker) =>
     row([String(worker.pid), escape(worker.state), time(worker.startedAt)]),
@@ -48,7 +61,7 @@ b.valid,b.renewing{color:#1a7f37}b.failing{color:#cf222e}b.waiting,b.issuing{col
 <h2>Certificates</h2>
 ${table(["Names", "State", "Issuer", "Ends", "Next attempt", "What to know"], certificates)}
 <h2>Sites</h2>
-${table(["Names", "Upstream", "Static files"], sites)}
+${table(["Names", "Upstream", "Static files", "Files by X-Accel-Redirect", "State"], sites)}
 <h2>Workers</h2>
 ${table(["Process", "State", "Since"], workers)}
 </body></html>

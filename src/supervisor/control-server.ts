@@ -1,11 +1,16 @@
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { messageOf, PaddockError, systemErrorCode } from "../errors.ts";
 
-/** What the command line may ask; each answer is sent as JSON. */
-export type ControlCommands = Readonly<Record<"reload" | "status", () => Promise<unknown>>>;
+/** What the command line may ask; what it says with it, undefined or JSON, is not checked yet. Answers go as JSON. */
+export type ControlCommands = Readonly<
+  Record<"reload" | "status" | "maintenance", (order: unknown) => Promise<unknown>>
+>;
+
+/** Bytes of an order. */
+const LARGEST_ORDER = 64 * 1024;
 
 /**
  * The control socket: HTTP over a Unix socket of mode 0600, POST /COMMAND. A socket file that a killed daemon
@@ -27,14 +32,16 @@ export async function openControlSocket(path: string, commands: ControlCommands)
       send(404, { error: "no such command" });
       return;
     }
-    command().then(
-      (value) => send(200, value ?? {}),
-      (error: unknown) =>
-        send(422, {
-          error: messageOf(error),
-          ...(error instanceof PaddockError && error.fix !== undefined ? { fix: error.fix } : {}),
-        }),
-    );
+    readOrder(request)
+      .then(command)
+      .then(
+        (value) => send(200, value ?? {}),
+        (error: unknown) =>
+          send(422, {
+            error: messageOf(error),
+            ...(error instanceof PaddockError && error.fix !== undefined ? { fix: error.fix } : {}),
+          }),
+      );
   });
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -57,6 +64,16 @@ export async function openControlSocket(path: string, commands: ControlCommands)
     );
   }
   return server;
+}
+
+async function readOrder(request: IncomingMessage): Promise<unknown> {
+  let text = "";
+  request.setEncoding("utf8");
+  for await (const part of request) {
+    text += String(part);
+    if (text.length > LARGEST_ORDER) throw new RangeError("the order is too long");
+  }
+  return text === "" ? undefined : JSON.parse(text);
 }
 
 function answers(path: string): Promise<boolean> {

@@ -12,6 +12,7 @@ import { VERSION } from "../version.ts";
 import { openAdminListener } from "./admin.ts";
 import { WorkerChallengeBoard } from "./challenge-board.ts";
 import { ConcurrencyLimits } from "./concurrency.ts";
+import { MaintenanceState, maintenanceRequest, type MaintenanceRequest } from "./maintenance.ts";
 import { openControlSocket } from "./control-server.ts";
 import { describe, Listeners } from "./listeners.ts";
 import type { DaemonStatus } from "./status.ts";
@@ -33,6 +34,7 @@ export class Supervisor {
   readonly #limits: ConcurrencyLimits;
   #configuration: Configuration;
   #certificates: CertificateManager | null = null;
+  #maintenance: MaintenanceState | null = null;
   #ticketKeys = randomBytes(48).toString("base64");
   #servers: Server[] = [];
   #reloading: Promise<unknown> = Promise.resolve();
@@ -48,6 +50,7 @@ export class Supervisor {
         ticketKeys: this.#ticketKeys,
         certificates: [],
         challenges: new Map(),
+        maintenance: [],
         sockets: [],
       },
       this.#log,
@@ -66,13 +69,16 @@ export class Supervisor {
       onAttempt: (attempt) => this.#exposition.attempt(attempt),
     });
     this.#certificates = certificates;
+    this.#maintenance = await MaintenanceState.open(configuration.storage, this.#log);
     this.#servers.push(
       await openControlSocket(configuration.admin.socket, {
         reload: () => this.reload(),
         status: () => Promise.resolve(this.status()),
+        maintenance: (order) => this.maintain(maintenanceRequest(order)),
       }),
     );
     this.#listeners.open(configuration.listen, configuration.workers);
+    await this.#workers.setMaintenance(this.#maintenance.forWorkers(configuration));
     await this.#workers.start();
     // Port 80 first: an order may begin as soon as the certificates are configured.
     this.#limits.configure(configuration);
@@ -104,6 +110,22 @@ export class Supervisor {
     return turn;
   }
 
+  /** Opens or closes a site; in force in every worker when it resolves. Never between the steps of a reload. */
+  maintain(request: MaintenanceRequest): Promise<{ site: string; before: boolean }> {
+    const turn = this.#reloading.then(() => this.#maintain(request));
+    this.#reloading = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #maintain(request: MaintenanceRequest): Promise<{ site: string; before: boolean }> {
+    const state = this.#maintenance as MaintenanceState;
+    const done = await state.change(request, this.#configuration);
+    await this.#workers.setMaintenance(state.forWorkers(this.#configuration));
+    const { allow } = request;
+    this.#log.info({ site: done.site, allow }, request.on ? "maintenance is on" : "maintenance is off");
+    return done;
+  }
+
   async #reload(): Promise<{ how: string }> {
     if (this.#stopping !== null) throw new PaddockError("ERR_STOPPING", "the daemon is shutting down");
     notifySystemd("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
@@ -112,6 +134,7 @@ export class Supervisor {
       refuseFixedChanges(this.#configuration, configuration);
       const wanted = await this.#wanted(configuration);
       await this.#listen(configuration);
+      await this.#workers.setMaintenance(this.#maintenance?.forWorkers(configuration) ?? []);
       const how = await this.#workers.configure(configuration, this.#ticketKeys);
       this.#limits.configure(configuration);
       this.#listeners.closeOthers(configuration.listen);
@@ -186,6 +209,8 @@ export class Supervisor {
         names: site.names,
         upstream: site.upstream?.name ?? null,
         static: site.static.map(({ prefix, folder }) => `${prefix} → ${folder}`),
+        maintenance: this.#maintenance?.of(site) ?? null,
+        internal: site.internal.map(({ prefix, folder }) => `${prefix} → ${folder}`),
       })),
       certificates,
       workers: this.#workers.serving.map(({ pid, state, startedAt }) => ({ pid, state, startedAt })),

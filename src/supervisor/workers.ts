@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf } from "../errors.ts";
+import type { Maintenance } from "../handlers/maintenance.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { WorkerCounts } from "../metrics/request-counts.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
@@ -24,6 +25,7 @@ interface Knowledge {
   ticketKeys: string;
   certificates: readonly TlsCertificate[];
   challenges: ReadonlyMap<string, string>;
+  maintenance: readonly Maintenance[];
   sockets: readonly ListeningSocket[];
 }
 
@@ -97,6 +99,12 @@ export class Workers {
     await this.#tellAll((worker) => worker.order({ type: "challenges", challenges: [...challenges] }));
   }
 
+  /** Resolves when every worker answers by them. */
+  async setMaintenance(sites: readonly Maintenance[]): Promise<void> {
+    this.#known.maintenance = sites;
+    await this.#tellAll((worker) => worker.order({ type: "maintenance", sites }));
+  }
+
   async setTicketKeys(ticketKeys: string): Promise<void> {
     this.#known.ticketKeys = ticketKeys;
     const { configuration } = this.#known;
@@ -145,10 +153,11 @@ export class Workers {
     );
     this.#all.add(worker);
     await worker.started();
-    const { configuration, ticketKeys, certificates, challenges } = this.#known;
+    const { configuration, ticketKeys, certificates, challenges, maintenance } = this.#known;
     await worker.order({ type: "configure", configuration, ticketKeys });
     await worker.order({ type: "challenges", challenges: [...challenges] });
     await worker.order({ type: "certificates", certificates });
+    await worker.order({ type: "maintenance", sites: maintenance });
     // What changed while it started is sent once more; from here on it is told with the others.
     worker.state = "serving";
     this.#serving.push(worker);
@@ -157,6 +166,9 @@ export class Workers {
     }
     if (this.#known.challenges !== challenges) {
       await worker.order({ type: "challenges", challenges: [...this.#known.challenges] });
+    }
+    if (this.#known.maintenance !== maintenance) {
+      await worker.order({ type: "maintenance", sites: this.#known.maintenance });
     }
     await this.#assignSockets();
   }
@@ -232,10 +244,10 @@ export class Workers {
   }
 }
 
-/** The static folders, with what symbolic links make of them. */
+/** The folders of files, with what symbolic links make of them. */
 function readableFolders(configuration: Configuration): string[] {
   const folders = new Set<string>();
-  for (const { folder } of configuration.sites.flatMap((site) => site.static)) {
+  for (const { folder } of configuration.sites.flatMap((site) => [...site.static, ...site.internal])) {
     folders.add(folder.replace(/(?<=.)\/$/, ""));
     try {
       folders.add(realpathSync(folder));

@@ -4,6 +4,7 @@ import { AddressList } from "../exchange/address-list.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { believeTrustedProxy } from "../handlers/client-address.ts";
+import { MaintenanceTable, type Maintenance } from "../handlers/maintenance.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
 import { ServerSession } from "../http2/server-session.ts";
 import { authServers } from "../handlers/protection/auth-servers.ts";
@@ -37,6 +38,7 @@ export class DataPlane {
   #ticketKeys: Buffer;
   #table: CertificateTable;
   #challenges: ReadonlyMap<string, string> = new Map();
+  #maintenance = new MaintenanceTable();
   #pipeline: Pipeline;
   #speaksProxyProtocol: AddressList;
   #trustedProxies: AddressList;
@@ -78,6 +80,10 @@ export class DataPlane {
 
   setChallenges(challenges: ReadonlyMap<string, string>): void {
     this.#challenges = challenges;
+  }
+
+  setMaintenance(sites: readonly Maintenance[]): void {
+    this.#maintenance = new MaintenanceTable(sites);
   }
 
   accept(socket: Socket, listener: Listener): void {
@@ -274,7 +280,11 @@ export class DataPlane {
       this.#counts,
       this.#rateLimits,
       this.#bufferFolder,
-      () => ({ challenges: this.#challenges, certificates: this.#table }),
+      () => ({
+        challenges: this.#challenges,
+        certificates: this.#table,
+        maintenance: this.#maintenance,
+      }),
     );
   }
 }

@@ -31,6 +31,9 @@ function obey(order: WorkerOrder, handle: unknown): void {
     case "challenges":
       plane?.setChallenges(new Map(order.challenges));
       break;
+    case "maintenance":
+      plane?.setMaintenance(order.sites);
+      break;
     case "limit":
       plane?.setLimit(order.upstream, order.limit);
       break;

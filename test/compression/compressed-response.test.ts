@@ -141,6 +141,7 @@ void test("a client that goes while the last bytes are compressed takes no conne
       maxBody: 0,
       bufferRequest: null,
       bufferResponse: null,
+      internal: [],
       finishFields: () => undefined,
       filter: compression,
       counted: (outcome) => counted.push(outcome),

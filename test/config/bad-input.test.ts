@@ -225,6 +225,27 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [site("static: { /static/: «nowhere }"), /^the folder .*\/nowhere does not exist$/],
   [site("static: { /static/: «ca.pem }"), /^.*\/ca\.pem is no folder$/],
   [site("static: { /static/: «5 }"), "sites[0].static[/static/]: must be text, not 5"],
+  // Pages of a folder
+  [site("errors: «[/srv/pages]"), "sites[0].errors must be a single value, not a list"],
+  [site('errors: «""'), "sites[0].errors: is empty"],
+  [site("errors: «nowhere"), /^the folder .*\/nowhere does not exist$/],
+  [site("errors: «ca.pem"), /^.*\/ca\.pem is no folder$/],
+  [site("errors: «static"), /\/static has no page in it; write 502\.html, 5xx\.html or maintenance\.html$/],
+  // Files that the app names
+  [site("internal: «/srv/files"), 'sites[0].internal must be a mapping, not "/srv/files"'],
+  [
+    site("internal: { «/protected: static }"),
+    'sites[0].internal: the prefix "/protected" must end with a slash: "/protected/"',
+  ],
+  [site("internal: { /protected/: «nowhere }"), /^the folder .*\/nowhere does not exist$/],
+  [
+    site("static: { /static/: static }\n    internal: { /protected/: «static }"),
+    /\/static is in the static folder .*\/static, where everybody can fetch its files; move it elsewhere$/,
+  ],
+  [
+    "sites: [{ names: [a.example], static: { /static/: static }, «internal: { /p/: . } }]",
+    "internal is of no use without upstream: the app names the files",
+  ],
   [
     site("certificate: «atuo"),
     'sites[0].certificate: must be one of auto, local, not "atuo"; did you mean "auto"?',
@@ -275,7 +296,6 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     `${SITE}upstreams: { a: { to: [unix:/x], maxConcurrent: «0 } }`,
     "upstreams.a.maxConcurrent: must be auto or a number from 1 to 100000, not 0",
   ],
-  [site("internal: «{ /a/: /b }"), "sites[0].internal: this key is not available in this version; remove it"],
   // Protection
   [site("rateLimit: { requests: «10 }"), "sites[0].rateLimit.requests: must be text, not 10"],
   [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import * as fc from "fast-check";
@@ -71,6 +71,8 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
           proxyProtocol: null,
         },
         static: [{ prefix: "/static/", folder: join(folder, "static") }],
+        internal: [],
+        errors: null,
         certificate: { kind: "auto" },
         hsts: { maxAge: 31_536_000_000, includeSubDomains: false, preload: false },
         headers: {},
@@ -200,16 +202,47 @@ void test("anchors and aliases may be used", () => {
   assert.deepEqual(sites[1]?.headers, { "X-A.B": "1" });
 });
 
+void test("the pages of errors are read, and what is wrong with one is said at the key", () => {
+  const pages = join(folder, "errors");
+  mkdirSync(pages);
+  const text = "sites: [{ names: [a.example], upstream: unix:/run/app.sock, errors: errors }]\n";
+  const problems = (): string[] => problemsOf(() => loadText(folder, text)).map(({ message }) => message);
+  writeFileSync(join(pages, "404.html"), "ü");
+  writeFileSync(join(pages, "maintenance.html"), "<p>");
+  writeFileSync(join(pages, "logo.svg"), "not a page");
+  assert.deepEqual(loadText(folder, text).sites[0]?.errors, { "404": "ü", maintenance: "<p>" });
+  for (const [name, content, expected] of [
+    ["50x.html", "", /50x\.html has no name of an error page; name it 404\.html, 4xx\.html/],
+    ["200.html", "", /200\.html has no name of an error page/],
+    ["500.html", Buffer.from([0xff]), /500\.html is not UTF-8$/],
+    ["501.html", "x".repeat(256 * 1024 + 1), /501\.html has 262145 bytes; 256 KB is the most$/],
+  ] as const) {
+    writeFileSync(join(pages, name), content);
+    assert.match(problems().join("\n"), expected);
+    assert.equal(problems().length, 1);
+    rmSync(join(pages, name));
+  }
+  for (const name of ["500", "501", "502", "503", "504"])
+    writeFileSync(join(pages, `${name}.html`), "x".repeat(250_000));
+  assert.match(problems().join("\n"), /have \d+ bytes together; 1 MB is the most$/);
+});
+
 void test("check accepts every sample in config/ once its folders are there", () => {
   const samples = readdirSync(join(repository, "config")).filter((name) => name.endsWith(".yaml"));
   assert.ok(samples.includes("paddock.example.yaml") && samples.includes("paddock.minimal.yaml"));
   for (const name of samples) {
     // The samples name folders of a machine that is not this one.
     const text = readFileSync(join(repository, "config", name), "utf8").replace(
-      /^( +\/[a-z]+\/: )\/.*$/gm,
-      `$1${folder}/static/`,
+      /^( +(\/[a-z]+\/): )\/.*$/gm,
+      (_, key: string, prefix: string) => {
+        mkdirSync(join(folder, prefix), { recursive: true });
+        return `${key}${folder}${prefix}`;
+      },
     );
-    assert.doesNotThrow(() => loadText(folder, text), name);
+    const pages = join(folder, "pages");
+    mkdirSync(pages, { recursive: true });
+    writeFileSync(join(pages, "502.html"), "<p>");
+    assert.doesNotThrow(() => loadText(folder, text.replace(/errors: \/\S+/, `errors: ${pages}`)), name);
   }
   const minimal = readFileSync(join(repository, "config/paddock.minimal.yaml"), "utf8");
   assert.equal(minimal.trimEnd().split("\n").length, 6);

@@ -1,8 +1,10 @@
 """A Django site in one file, for the tests: run as django_site:application by Gunicorn."""
 import hashlib
+import mimetypes
 import os
 import random
 import time
+import urllib.parse
 
 import django
 from django.conf import settings
@@ -165,7 +167,42 @@ def endless(request):
     return StreamingHttpResponse(parts(), content_type="text/plain", headers={"X-Accel-Buffering": "no"})
 
 
+@csrf_exempt
+def send_file(request):
+    """
+    What django-sendfile2 0.7 answers, which Debian does not have: an empty body with the Content-Length of the file
+    (whose type and encoding are guessed by its name) and, by its nginx backend, the quoted path. Also the ways of
+    others: ?how=raw writes the bytes of the path, ?how=literal the value as it is given, ?how=xsendfile the path.
+    """
+    name, how = request.GET["name"], request.GET.get("how", "quoted")
+    path = "%s/files/%s" % (FOLDER, name)
+    response = HttpResponse()
+    if how == "xsendfile":
+        response["X-Sendfile"] = path
+    elif how == "xsendfile-literal":
+        response["X-Sendfile"] = name
+    elif how == "raw":
+        response["X-Accel-Redirect"] = ("/protected/" + name).encode()
+    elif how == "literal":
+        response["X-Accel-Redirect"] = name
+    else:
+        response["X-Accel-Redirect"] = urllib.parse.quote("/protected/" + name)
+    if os.path.isfile(path):
+        kind, encoding = mimetypes.guess_type(path)
+        response["Content-Disposition"] = "attachment; filename*=UTF-8''%s" % urllib.parse.quote(name)
+        response["Content-Length"] = os.stat(path).st_size
+        response["Content-Type"] = kind or "application/octet-stream"
+        if encoding:
+            response["Content-Encoding"] = encoding
+    response.set_cookie("seen", "1")
+    for field in request.GET.getlist("field"):
+        name, value = field.split(":", 1)
+        response[name] = value
+    return response
+
+
 urlpatterns = [
+    path("send/", send_file),
     path("page/", page),
     path("form/", form),
     path("steps/", steps),

@@ -81,10 +81,20 @@ class Question implements ResponseSink {
     exchange.failure = `refused by ${this.#name}: the auth server answered ${status}`;
     const options = {
       bufferResponse: null,
+      // An auth server names no files.
+      internal: [],
       finishFields: () => undefined,
       filter: (...[, , , , next]: Parameters<ResponseRelayFilter>) => next,
     };
-    this.#relay = new ResponseRelay(exchange, options, () => this.#connection?.resume());
+    this.#relay = new ResponseRelay(
+      exchange,
+      options,
+      () => this.#connection?.resume(),
+      () => {
+        this.#connection?.destroy();
+        this.end();
+      },
+    );
     this.#relay.head(head);
   }
 

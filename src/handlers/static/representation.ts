@@ -41,13 +41,18 @@ const CACHE_AN_HOUR = "public, max-age=3600";
 /** The form that a file on disk holds. */
 export function makeRepresentation(file: OpenFile, options: RepresentationOptions): Representation {
   const { coding } = options;
-  // Nanoseconds, since a second is long enough for two versions; the coding, since a strong tag names bytes.
-  const suffix = coding === "identity" ? "" : `-${coding}`;
-  const etag = `"${file.mtimeNs.toString(36)}-${file.size.toString(36)}${suffix}"`;
-  // RFC 9110 section 8.8.2.1: never later than the response itself, whatever a wrong clock wrote to the disk.
-  const modified = Math.floor(Math.min(Number(file.mtimeNs / 1_000_000n), options.now) / 1000);
+  const { etag, modified } = validatorsOf(file, options.now, coding === "identity" ? "" : `-${coding}`);
   const { fingerprint, size } = file;
   return represent({ ...options, fingerprint, size, etag, modified });
+}
+
+/** `suffix` tells the forms of one file apart, since a strong tag names bytes; `now` in milliseconds. */
+export function validatorsOf(file: OpenFile, now: number, suffix = ""): Validators {
+  // Nanoseconds, since a second is long enough for two versions.
+  const etag = `"${file.mtimeNs.toString(36)}-${file.size.toString(36)}${suffix}"`;
+  // RFC 9110 section 8.8.2.1: never later than the response itself, whatever a wrong clock wrote to the disk.
+  const modified = Math.floor(Math.min(Number(file.mtimeNs / 1_000_000n), now) / 1000);
+  return { etag, modified, lastModified: new Date(modified * 1000).toUTCString() };
 }
 
 /**

@@ -13,6 +13,37 @@ export interface StaticRequest {
   readonly ifRange: string | undefined;
 }
 
+/** Gathers them in one pass over the request. */
+export function staticRequest(fields: readonly string[]): StaticRequest {
+  let acceptEncoding: string | undefined;
+  let ifNoneMatch: string | undefined;
+  let ifModifiedSince: string | undefined;
+  let range: string | undefined;
+  let ifRange: string | undefined;
+  for (let index = 0; index < fields.length; index += 2) {
+    const value = fields[index + 1] as string;
+    switch (fields[index]) {
+      case "accept-encoding":
+        acceptEncoding = acceptEncoding === undefined ? value : `${acceptEncoding}, ${value}`;
+        break;
+      case "if-none-match":
+        ifNoneMatch = ifNoneMatch === undefined ? value : `${ifNoneMatch}, ${value}`;
+        break;
+      case "if-modified-since":
+        ifModifiedSince ??= value;
+        break;
+      case "range":
+        range ??= value;
+        break;
+      case "if-range":
+        ifRange ??= value;
+        break;
+      default:
+    }
+  }
+  return { acceptEncoding, ifNoneMatch, ifModifiedSince, range, ifRange };
+}
+
 /**
  * What to answer. `fields` alternate name (lower case) and value and hold no framing fields; the arrays are
  * shared between responses and MUST NOT be changed.
