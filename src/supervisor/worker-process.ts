@@ -17,7 +17,7 @@ const ENTRY = [resolve(PROGRAM, "worker/main.ts"), resolve(PROGRAM, "worker/main
   existsSync(path),
 ) as string;
 
-/** One worker: a child process under Node's permission model, that may read the static folders and its own code. */
+/** One worker: a child process under Node's permission model, that may read the sites' folders and its own code. */
 export class WorkerProcess {
   readonly readable: readonly string[];
   readonly startedAt = Date.now();
