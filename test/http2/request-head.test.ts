@@ -13,6 +13,7 @@ test("a head becomes what the HTTP/1.1 codec would have made of it", () => {
     host: "a.test",
     fields: ["content-length", "5", "cookie", "a=b"],
     bodyLength: 5,
+    upgrade: "",
   });
   assert.equal(readRequestHead(GET, false).bodyLength, -1);
   assert.equal(readRequestHead(GET, true).bodyLength, 0);
@@ -21,10 +22,20 @@ test("a head becomes what the HTTP/1.1 codec would have made of it", () => {
   assert.equal(readRequestHead({ ...GET, ":method": "OPTIONS", ":path": "*" }, true).target, "*");
 });
 
+test("extended CONNECT is a WebSocket's GET, with a key of its own", () => {
+  const head = readRequestHead({ ...GET, ":method": "CONNECT", ":protocol": "websocket" }, false);
+  assert.equal(head.method, "GET");
+  assert.equal(head.upgrade, "websocket");
+  assert.equal(head.bodyLength, 0);
+  assert.match(head.fields[head.fields.indexOf("sec-websocket-key") + 1] ?? "", /^[A-Za-z0-9+/]{22}==$/);
+});
+
 test("what the HTTP/1.1 codec refuses is refused with the same status", () => {
   const cases: readonly (readonly [number, IncomingHttpHeaders])[] = [
     [400, { ":method": "G T" }],
     [501, { ":method": "CONNECT" }],
+    [501, { ":method": "CONNECT", ":protocol": "connect-udp" }],
+    [400, { ":method": "CONNECT", ":protocol": "websocket" }],
     [400, { ":path": "a" }],
     [400, { ":path": "*" }],
     [400, { ":path": "/a b" }],
