@@ -40,8 +40,9 @@ sites:
     assert.ok(Number.isNaN(await metric("limit", "learnt")), "nothing is known before there is load");
     const ask = (): Promise<{ status: number }> => paddock.get("/slow/?seconds=0.3", { host: "app.test" });
     const answers = Array.from({ length: 15 }, ask);
-    await paddock.until("a limit", async () => (await metric("limit", "learnt")) === 3);
-    answers.push(...Array.from({ length: 15 }, ask));
+    // Two at work and one in the backlog; more while a sample found none waiting. Never all that came.
+    await paddock.until("a limit", async () => (await metric("limit", "learnt")) <= 8);
+    answers.push(...Array.from({ length: 30 }, ask));
     await paddock.until("a queue", async () => (await metric("queue_length", "learnt")) > 0);
     for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
     assert.equal(await metric("queue_length", "learnt"), 0);
