@@ -7,6 +7,8 @@ import type {
 import type { Exchange } from "./exchange/exchange.ts";
 import { filtersInOrder, type ResponseFilter } from "./exchange/response-filter.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
+import type { Caches } from "./handlers/cache/caches.ts";
+import type { SiteCache } from "./handlers/cache/site-cache.ts";
 import { compression } from "./handlers/compression.ts";
 import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
@@ -35,6 +37,8 @@ interface Place {
   readonly rules: readonly Rule[];
   /** Null for a site of static files alone. */
   readonly app: ProxyOptions | null;
+  /** Null where nothing is cached. */
+  readonly cache: SiteCache | null;
 }
 
 /** A site with everything that can be made before a request comes. */
@@ -53,7 +57,7 @@ export interface PipelineState {
 
 /**
  * A request's way through the handlers, outermost first: challenge, https, site, canonical name, protection,
- * static files, app.
+ * static files, cache, app.
  * Made anew for each configuration; requests under way keep the one that they began with.
  */
 export class Pipeline {
@@ -63,6 +67,7 @@ export class Pipeline {
   readonly #counts: RequestCounts;
   readonly #upstreams: Upstreams;
   readonly #rateLimits: RateLimits;
+  readonly #caches: Caches;
   readonly #bufferFolder: string | null;
 
   /** `bufferFolder`: where bodies that are too long for the memory go. */
@@ -71,6 +76,7 @@ export class Pipeline {
     upstreams: Upstreams,
     counts: RequestCounts,
     rateLimits: RateLimits,
+    caches: Caches,
     bufferFolder: string | null,
     state: () => PipelineState,
   ) {
@@ -78,6 +84,7 @@ export class Pipeline {
     this.#counts = counts;
     this.#upstreams = upstreams;
     this.#rateLimits = rateLimits;
+    this.#caches = caches;
     rateLimits.begin(configuration.workers);
     this.#bufferFolder = bufferFolder;
     const https = configuration.listen.https[0];
@@ -103,8 +110,10 @@ export class Pipeline {
     const [place] = places;
     // Where the path can be read in several ways, the rules of each hold.
     const rules = places.length === 1 ? place.rules : site.rules.together(places.map((other) => other.rules));
-    if (rules.length === 0) return serve(site, place, exchange);
-    return runRules(rules, exchange, () => serve(site, place, exchange));
+    // Nor is anything cached that the app may take for another path than the cache does.
+    const cache = places.length === 1 ? place.cache : null;
+    if (rules.length === 0) return serve(site, place, cache, exchange);
+    return runRules(rules, exchange, () => serve(site, place, cache, exchange));
   }
 
   #toHttps(exchange: Exchange, port: number): void {
@@ -136,10 +145,12 @@ export class Pipeline {
         ? null
         : this.#proxyOptions(site, site.upstream.name, buffering, finishFields, filter);
     const siteRules = new SiteRules(site, this.#rateLimits, (name) => this.#upstreams.get(name));
-    const place = ({ prefix, buffering, protection }: PathConfiguration): Place => ({
+    const cache = this.#caches.get(site.names[0]);
+    const place = ({ prefix, buffering, cached, protection }: PathConfiguration): Place => ({
       prefix,
       rules: siteRules.of(protection),
       app: app(buffering),
+      cache: cached ? cache : null,
     });
     const made: Site = {
       name: site.names[0],
@@ -149,7 +160,7 @@ export class Pipeline {
           ? null
           : createStaticSite(site.static, finishFields, { compress: site.compress }),
       rules: siteRules,
-      places: new PathTable(site.paths.map(place), place({ ...site, prefix: "/" })),
+      places: new PathTable(site.paths.map(place), place({ ...site, prefix: "/", cached: true })),
     };
     for (const name of site.names) this.#sites.set(name, made);
   }
@@ -176,10 +187,11 @@ export class Pipeline {
   }
 }
 
-/** Static files, then the app. */
-function serve(site: Site, place: Place, exchange: Exchange): void {
+/** Static files, then the cache, then the app. */
+function serve(site: Site, place: Place, cache: SiteCache | null, exchange: Exchange): void {
   if (site.files !== null && site.files.answer(exchange)) return;
   if (place.app === null) respondWithError(exchange, 404);
+  else if (cache !== null) cache.handle(exchange, place.app);
   else proxy(exchange, place.app);
 }
 

@@ -4,6 +4,7 @@ import { certsCommand } from "./certs.ts";
 import { checkCommand } from "./check.ts";
 import { devCommand } from "./dev.ts";
 import { hashPasswordCommand } from "./hash-password.ts";
+import { purgeCommand } from "./purge.ts";
 import { reloadCommand } from "./reload.ts";
 import { runDaemonCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
@@ -23,6 +24,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   reload: reloadCommand,
   status: statusCommand,
   certs: certsCommand,
+  purge: purgeCommand,
   "hash-password": hashPasswordCommand,
 };
 

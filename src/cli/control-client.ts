@@ -2,10 +2,15 @@ import { request } from "node:http";
 import { PaddockError, systemErrorCode } from "../errors.ts";
 
 /** Asks the running daemon; rejects with ERR_UNREACHABLE (exit code 3) where there is none. */
-export function askDaemon(socketPath: string, command: "reload" | "status"): Promise<unknown> {
+export function askDaemon(
+  socketPath: string,
+  command: "reload" | "status" | "purge",
+  parameters: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
+  const query = new URLSearchParams(parameters).toString();
   return new Promise((resolve, reject) => {
     const asked = request(
-      { socketPath, path: `/${command}`, method: "POST", timeout: 60_000 },
+      { socketPath, path: `/${command}?${query}`, method: "POST", timeout: 60_000 },
       (response) => {
         let text = "";
         response.setEncoding("utf8");

@@ -160,11 +160,18 @@ export interface ProtectionConfiguration {
   readonly forwardAuth: Sourced<ForwardAuthConfiguration> | null;
 }
 
+export interface CacheConfiguration {
+  /** Bytes, all workers together. */
+  readonly memory: number;
+}
+
 /** What differs below a URL prefix. */
 export interface PathConfiguration {
   /** Begins and ends with a slash. */
   readonly prefix: string;
   readonly buffering: BufferingConfiguration;
+  /** Whether the site's cache is used. */
+  readonly cached: boolean;
   readonly protection: ProtectionConfiguration;
 }
 
@@ -210,6 +217,8 @@ export interface SiteConfiguration {
   readonly maxBody: number;
   /** The app's responses and the static files, by Accept-Encoding. */
   readonly compress: boolean;
+  /** The shared cache; null for none. */
+  readonly cache: CacheConfiguration | null;
   readonly buffering: BufferingConfiguration;
   /** Server-Timing on the app's responses. */
   readonly serverTiming: boolean;

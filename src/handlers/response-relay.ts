@@ -13,6 +13,8 @@ export interface RelayOptions {
   readonly finishFields: (fields: string[], exchange: Exchange) => void;
   /** What stands between the response and the client. */
   readonly filter: ResponseFilter;
+  /** The head as the app sent it, before anything else looks at it; for the cache. */
+  readonly arrived?: (head: ResponseHead) => void;
 }
 
 /** Passes one response of the app to the client. */
@@ -39,6 +41,7 @@ export class ResponseRelay {
   /** Whether the response is a stream that may be quiet for as long as it likes. */
   head(head: ResponseHead): { endless: boolean } {
     const exchange = this.#exchange;
+    this.#options.arrived?.(head);
     const fields = endToEndFields(head.fields);
     const endless = isEventStream(head.fields) || fieldValue(head.fields, "x-accel-buffering") === "no";
     if (endless) this.#buffered = false;

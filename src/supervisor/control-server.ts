@@ -4,8 +4,10 @@ import { connect } from "node:net";
 import { dirname } from "node:path";
 import { messageOf, PaddockError, systemErrorCode } from "../errors.ts";
 
-/** What the command line may ask; each answer is sent as JSON. */
-export type ControlCommands = Readonly<Record<"reload" | "status", () => Promise<unknown>>>;
+/** What the command line may ask, with parameters in the query; each answer is sent as JSON. */
+export type ControlCommands = Readonly<
+  Record<"reload" | "status" | "purge", (parameters: URLSearchParams) => Promise<unknown>>
+>;
 
 /**
  * The control socket: HTTP over a Unix socket of mode 0600, POST /COMMAND. A socket file that a killed daemon
@@ -18,7 +20,8 @@ export async function openControlSocket(path: string, commands: ControlCommands)
     });
   }
   const server = createServer((request, response) => {
-    const command = commands[(request.url ?? "").slice(1) as keyof ControlCommands];
+    const { pathname, searchParams } = new URL(request.url ?? "/", "http://control");
+    const command = commands[pathname.slice(1) as keyof ControlCommands];
     const send = (status: number, body: unknown): void => {
       response.writeHead(status, { "Content-Type": "application/json" });
       response.end(JSON.stringify(body));
@@ -27,7 +30,7 @@ export async function openControlSocket(path: string, commands: ControlCommands)
       send(404, { error: "no such command" });
       return;
     }
-    command().then(
+    command(searchParams).then(
       (value) => send(200, value ?? {}),
       (error: unknown) =>
         send(422, {

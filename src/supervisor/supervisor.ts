@@ -70,6 +70,7 @@ export class Supervisor {
       await openControlSocket(configuration.admin.socket, {
         reload: () => this.reload(),
         status: () => Promise.resolve(this.status()),
+        purge: (parameters) => this.purge(parameters.get("site") ?? "", parameters.get("pattern")),
       }),
     );
     this.#listeners.open(configuration.listen, configuration.workers);
@@ -102,6 +103,22 @@ export class Supervisor {
     const turn = this.#reloading.then(() => this.#reload());
     this.#reloading = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** Resolves when nothing that was cached before is served any more. */
+  async purge(name: string, pattern: string | null): Promise<{ site: string }> {
+    const site = this.#configuration.sites.find(({ names }) => names.includes(name.toLowerCase()));
+    if (site === undefined)
+      throw new PaddockError("ERR_NO_SITE", `there is no site called ${JSON.stringify(name)}`, {
+        fix: "see paddock status for the names",
+      });
+    if (site.cache === null)
+      throw new PaddockError("ERR_NO_CACHE", `${site.names[0]} has no cache`, {
+        fix: "give the site a cache, or purge another one",
+      });
+    await this.#workers.purge(site.names[0], pattern);
+    this.#log.info({ site: site.names[0], pattern: pattern ?? "everything" }, "cache purged");
+    return { site: site.names[0] };
   }
 
   async #reload(): Promise<{ how: string }> {
