@@ -21,6 +21,8 @@ export interface Proxy {
   readonly name: string;
   readonly http2: boolean;
   readonly statics: boolean;
+  /** It has a cache of responses, and its configuration has one for `/cached`. */
+  readonly caches?: true;
   readonly version: () => string;
   readonly start: (setup: Setup) => ChildProcess;
 }
@@ -119,6 +121,11 @@ sites:
     upstream: unix:${upstream}
     certificate: { cert: ${cert}, key: ${key} }
     static: { /static/: ${statics} }
+  # A site of its own: what the others cost is not to be changed by a cache that has nothing to do.
+  - names: [cached.test]
+    upstream: unix:${upstream}
+    certificate: { cert: ${cert}, key: ${key} }
+    cache: { memory: 64MB }
 `,
   );
   mkdirSync(`${home}/store`, { mode: 0o700 });
@@ -143,6 +150,7 @@ export const PROXIES: readonly Proxy[] = [
     name: "nginx keep-alive",
     http2: true,
     statics: true,
+    caches: true,
     version: nginxVersion,
     start: (setup) => startNginx(setup, true),
   },
@@ -171,6 +179,7 @@ export const PROXIES: readonly Proxy[] = [
     name: "Paddock",
     http2: true,
     statics: true,
+    caches: true,
     version: () => `Paddock on Node ${process.version}`,
     start: startPaddock,
   },

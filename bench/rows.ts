@@ -57,6 +57,15 @@ export const ROWS: readonly Row[] = [
     measure: (target, seconds) => http1(target, LARGE, seconds),
   },
   {
+    name: "cached page 2 KB",
+    app: "2 KB",
+    path: "/cached",
+    host: "cached.test",
+    bytes: 2048,
+    suits: (proxy) => proxy.caches === true,
+    measure: (target, seconds) => http1(target, "/cached", seconds, "cached.test"),
+  },
+  {
     name: "full handshake",
     app: "2 KB",
     path: "/",

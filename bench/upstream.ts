@@ -24,6 +24,7 @@ http {
   server {
     listen unix:${socket};
     default_type text/html;
+    location = /cached { add_header Cache-Control max-age=3600; return 200 "${"x".repeat(BODY_BYTES)}"; }
     location / { return 200 "${"x".repeat(BODY_BYTES)}"; }
   }
 }
