@@ -21,7 +21,7 @@ export interface Proxy {
   readonly name: string;
   readonly http2: boolean;
   readonly statics: boolean;
-  /** It has a cache of responses, and its configuration has one for `/cached`. */
+  /** Started with a cache of responses, for the rows of cached pages alone: the others are to pay for none. */
   readonly caches?: true;
   readonly version: () => string;
   readonly start: (setup: Setup) => ChildProcess;
@@ -34,9 +34,9 @@ const firstLine = (command: string, argument: string): string => {
   return `${stdout}${stderr}`.trim().split("\n")[0] ?? "";
 };
 
-function startNginx(setup: Setup, keepAlive: boolean): ChildProcess {
+function startNginx(setup: Setup, keepAlive: boolean, cache = false): ChildProcess {
   const { home } = setup;
-  writeFileSync(`${home}/nginx.conf`, nginxGate({ ...setup, keepAlive }));
+  writeFileSync(`${home}/nginx.conf`, nginxGate({ ...setup, keepAlive, cache }));
   return startServer("nginx", nginxArguments(home), { log: `${home}/out.log`, cwd: home });
 }
 
@@ -109,7 +109,7 @@ function startHttpProxy({ home, port, upstream, cert, key }: Setup): ChildProces
   });
 }
 
-function startPaddock({ home, port, upstream, cert, key, statics }: Setup): ChildProcess {
+function startPaddock({ home, port, upstream, cert, key, statics }: Setup, cache = false): ChildProcess {
   writeFileSync(
     `${home}/paddock.yaml`,
     `storage: ${home}/store
@@ -121,11 +121,7 @@ sites:
     upstream: unix:${upstream}
     certificate: { cert: ${cert}, key: ${key} }
     static: { /static/: ${statics} }
-  # A site of its own: what the others cost is not to be changed by a cache that has nothing to do.
-  - names: [cached.test]
-    upstream: unix:${upstream}
-    certificate: { cert: ${cert}, key: ${key} }
-    cache: { memory: 64MB }
+    cache: ${cache ? "{ memory: 64MB }" : "false"}
 `,
   );
   mkdirSync(`${home}/store`, { mode: 0o700 });
@@ -150,7 +146,6 @@ export const PROXIES: readonly Proxy[] = [
     name: "nginx keep-alive",
     http2: true,
     statics: true,
-    caches: true,
     version: nginxVersion,
     start: (setup) => startNginx(setup, true),
   },
@@ -179,8 +174,23 @@ export const PROXIES: readonly Proxy[] = [
     name: "Paddock",
     http2: true,
     statics: true,
+    version: () => `Paddock on Node ${process.version}`,
+    start: (setup) => startPaddock(setup),
+  },
+  {
+    name: "nginx proxy_cache",
+    http2: false,
+    statics: false,
+    caches: true,
+    version: nginxVersion,
+    start: (setup) => startNginx(setup, true, true),
+  },
+  {
+    name: "Paddock cache",
+    http2: false,
+    statics: false,
     caches: true,
     version: () => `Paddock on Node ${process.version}`,
-    start: startPaddock,
+    start: (setup) => startPaddock(setup, true),
   },
 ];
