@@ -5,6 +5,7 @@ import { keyMatcher } from "../../src/handlers/cache/cache-key.ts";
 import { CacheStore } from "../../src/handlers/cache/store.ts";
 import { selectingFields, StoredResponse } from "../../src/handlers/cache/stored-response.ts";
 
+const DATE = "Wed, 25 Nov 2026 10:00:00 GMT";
 const TERMS = {
   stored: true,
   forEverybody: false,
@@ -13,7 +14,14 @@ const TERMS = {
 } as const;
 
 function response(key: string, bytes: number, selecting: readonly string[] = [], fields: string[] = []) {
-  return new StoredResponse(key, { status: 200, fields }, Buffer.alloc(bytes), TERMS, selecting, 0);
+  return new StoredResponse(
+    key,
+    { status: 200, fields: ["date", DATE, ...fields] },
+    Buffer.alloc(bytes),
+    TERMS,
+    selecting,
+    0,
+  );
 }
 
 void test("never holds more than its memory, and what was used last stays", () => {
@@ -70,6 +78,8 @@ void test("section 3.2: a 304 changes the fields, but not what they say of the b
     ["content-type", "text/plain", "etag", '"a"', "x-old", "1", "x-two", "a", "x-two", "b"],
   );
   assert.deepEqual(stored.refreshedFields(["content-type", "text/html", "x-two", "c", "x-new", "n"]), [
+    "date",
+    DATE,
     "content-type",
     "text/plain",
     "etag",
@@ -103,7 +113,9 @@ void test("what belongs to one response is not stored", () => {
     "x-accel-expires",
     "5",
   ];
-  assert.deepEqual(response("k", 1, [], fields).fields, ["etag", '"a"']);
+  assert.deepEqual(response("k", 1, [], fields).fields, ["date", DATE, "etag", '"a"']);
+  const dateless = new StoredResponse("k", { status: 200, fields: [] }, Buffer.alloc(1), TERMS, [], 0);
+  assert.equal(dateless.fields[0], "date", "RFC 9110 section 6.6.1");
 });
 
 void test("purge: a path with any query, a whole target, a prefix", () => {

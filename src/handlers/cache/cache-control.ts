@@ -9,8 +9,11 @@ export type Directives = ReadonlyMap<string, readonly string[]>;
 /** Token, and where it has an argument a token or a quoted string: caches SHOULD take both (RFC 9111 section 5.2). */
 const DIRECTIVE = /([^\s=,;"]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/g;
 
+const NONE: Directives = new Map();
+
 /** The Cache-Control directives of a message, of all its lines. */
 export function directivesOf(fields: readonly string[]): Directives {
+  if (!fields.includes("cache-control")) return NONE;
   const found = new Map<string, string[]>();
   for (let index = 0; index < fields.length; index += 2) {
     if (fields[index] !== "cache-control") continue;

@@ -30,9 +30,9 @@ export function serveStored(
   exchange.handler = "cache";
   const now = Date.now();
   const notModified = response.status === 200 && isKnownToClient(exchange, response);
-  const fields = notModified ? notModifiedFields(response) : response.fields.slice();
+  const fields = notModified ? notModifiedFields(response) : readyFields(exchange, response, options);
   fields.push("age", String(response.age(now)), "cache-status", cacheStatus(outcome));
-  options.finishFields(fields, exchange);
+  if (notModified) options.finishFields(fields, exchange);
   const { body, status } = response;
   if (notModified) {
     options.filter(exchange, 304, fields, -1, exchange);
@@ -53,6 +53,29 @@ export function serveStored(
   }
   const writer = options.filter(exchange, status, fields, body.length, exchange);
   sendBody(exchange, writer, status, fields, body);
+}
+
+/**
+ * A list of the hit's own, of a head that is completed once: by the first hit, for all that have the same scheme and
+ * the same configuration. The request's id is all that finishFields takes from the request beside these.
+ */
+function readyFields(
+  exchange: Exchange,
+  response: StoredResponse,
+  { finishFields }: Pick<ProxyOptions, "finishFields">,
+): string[] {
+  const { ready } = response;
+  if (ready !== null && ready.finish === finishFields && ready.secure === exchange.secure) {
+    const fields = ready.fields.slice();
+    if (ready.idAt >= 0) fields[ready.idAt] = exchange.id;
+    return fields;
+  }
+  const fields = response.fields.slice();
+  finishFields(fields, exchange);
+  const name = fields.findIndex((text, index) => index % 2 === 0 && text === "x-request-id");
+  const idAt = name === -1 ? -1 : name + 1;
+  response.ready = { finish: finishFields, secure: exchange.secure, fields: fields.slice(), idAt };
+  return fields;
 }
 
 function sendBody(

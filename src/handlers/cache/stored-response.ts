@@ -1,3 +1,4 @@
+import { httpDate } from "../../exchange/http-date.ts";
 import { fieldValue } from "../../http1/fields.ts";
 import { httpTime, type Freshness } from "./freshness.ts";
 import type { Storability } from "./storability.ts";
@@ -12,6 +13,15 @@ const NOT_STORED = new Set(["age", "x-request-id", "server-timing", "x-accel-exp
 const OF_THE_BODY = new Set(["content-encoding", "content-type", "content-range", "content-length"]);
 
 export type StorableTerms = Extract<Storability, { stored: true }>;
+
+/** What of a head is the same for all hits, as long as the same configuration completes it. */
+export interface ReadyHead {
+  readonly finish: unknown;
+  readonly secure: boolean;
+  readonly fields: readonly string[];
+  /** Of X-Request-ID's value; -1 where it has none. */
+  readonly idAt: number;
+}
 
 /** One response in the cache. It does not change; a validated one takes its place. */
 export class StoredResponse {
@@ -30,6 +40,8 @@ export class StoredResponse {
   readonly freshness: Freshness;
   /** When it came or was validated, milliseconds since the epoch. */
   readonly receivedAt: number;
+  /** The head as clients get it, made once; see serving.ts. */
+  ready: ReadyHead | null = null;
 
   constructor(
     key: string,
@@ -42,6 +54,8 @@ export class StoredResponse {
     this.key = key;
     this.status = head.status;
     this.fields = withoutNotStored(head.fields);
+    // RFC 9110 section 6.6.1: who receives a response without a Date notes when.
+    if (fieldValue(this.fields, "date") === undefined) this.fields = [...this.fields, "date", httpDate()];
     this.body = body;
     this.selecting = selecting;
     this.forEverybody = terms.forEverybody;
