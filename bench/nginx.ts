@@ -23,8 +23,9 @@ export function nginxGate(options: {
   key: string;
   statics: string;
   keepAlive: boolean;
+  cache: boolean;
 }): string {
-  const { home, port, upstream, cert, key, statics, keepAlive } = options;
+  const { home, port, upstream, cert, key, statics, keepAlive, cache } = options;
   return `${nginxCommon(home)}
 http {
   include /etc/nginx/mime.types;
@@ -38,6 +39,7 @@ http {
   uwsgi_temp_path ${home}; scgi_temp_path ${home};
   ssl_protocols TLSv1.2 TLSv1.3;
   ssl_session_cache shared:le_nginx_SSL:10m;
+  ${cache ? `proxy_cache_path ${home}/cache keys_zone=pages:10m;` : ""}
   ${keepAlive ? `upstream app { server unix:${upstream}; keepalive 64; keepalive_requests 100000000; }` : ""}
   server {
     listen 127.0.0.1:${port} ssl http2;
@@ -53,6 +55,7 @@ http {
       proxy_pass http://unix:${upstream};
     }
     location / {
+      ${cache ? "proxy_cache pages;" : ""}
       proxy_set_header Host $http_host;
       proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

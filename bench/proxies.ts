@@ -23,6 +23,8 @@ export interface Proxy {
   readonly statics: boolean;
   readonly compresses: boolean;
   readonly webSockets: boolean;
+  /** Started with a cache of responses, for the rows of cached pages alone: the others are to pay for none. */
+  readonly caches?: true;
   readonly version: () => string;
   readonly start: (setup: Setup) => ChildProcess;
 }
@@ -34,9 +36,9 @@ const firstLine = (command: string, argument: string): string => {
   return `${stdout}${stderr}`.trim().split("\n")[0] ?? "";
 };
 
-function startNginx(setup: Setup, keepAlive: boolean): ChildProcess {
+function startNginx(setup: Setup, keepAlive: boolean, cache = false): ChildProcess {
   const { home } = setup;
-  writeFileSync(`${home}/nginx.conf`, nginxGate({ ...setup, keepAlive }));
+  writeFileSync(`${home}/nginx.conf`, nginxGate({ ...setup, keepAlive, cache }));
   return startServer("nginx", nginxArguments(home), { log: `${home}/out.log`, cwd: home });
 }
 
@@ -112,7 +114,7 @@ function startHttpProxy({ home, port, upstream, cert, key }: Setup): ChildProces
   });
 }
 
-function startPaddock({ home, port, upstream, cert, key, statics }: Setup): ChildProcess {
+function startPaddock({ home, port, upstream, cert, key, statics }: Setup, cache = false): ChildProcess {
   writeFileSync(
     `${home}/paddock.yaml`,
     `storage: ${home}/store
@@ -124,6 +126,7 @@ sites:
     upstream: unix:${upstream}
     certificate: { cert: ${cert}, key: ${key} }
     static: { /static/: ${statics} }
+    cache: ${cache ? "{ memory: 64MB }" : "false"}
 `,
   );
   mkdirSync(`${home}/store`, { mode: 0o700 });
@@ -189,6 +192,26 @@ export const PROXIES: readonly Proxy[] = [
     compresses: true,
     webSockets: true,
     version: () => `Paddock on Node ${process.version}`,
-    start: startPaddock,
+    start: (setup) => startPaddock(setup),
+  },
+  {
+    name: "nginx proxy_cache",
+    http2: false,
+    statics: false,
+    compresses: false,
+    webSockets: false,
+    caches: true,
+    version: nginxVersion,
+    start: (setup) => startNginx(setup, true, true),
+  },
+  {
+    name: "Paddock cache",
+    http2: false,
+    statics: false,
+    compresses: false,
+    webSockets: false,
+    caches: true,
+    version: () => `Paddock on Node ${process.version}`,
+    start: (setup) => startPaddock(setup, true),
   },
 ];

@@ -26,7 +26,7 @@ export interface Row {
   readonly measure: (target: Target, seconds: number) => Promise<Measure>;
 }
 
-const all = (): boolean => true;
+const all = (proxy: Proxy): boolean => proxy.caches !== true;
 const SMALL = "/static/small.css";
 const LARGE = "/static/large.bin";
 const PAGE = { path: "/whoami/", host: "app.test" };
@@ -67,6 +67,14 @@ export const ROWS: readonly Row[] = [
     bytes: 10 * 1024 * 1024,
     suits: (proxy) => proxy.statics,
     measure: (target, seconds) => http1(target, LARGE, seconds),
+  },
+  {
+    name: "cached page 2 KB",
+    app: "2 KB",
+    path: "/cached",
+    bytes: 2048,
+    suits: (proxy) => proxy.caches === true,
+    measure: (target, seconds) => http1(target, "/cached", seconds),
   },
   {
     name: "full handshake",

@@ -37,6 +37,7 @@ http {
     root ${home};
     location = /page.html { }
     location = /long.bin { types { } default_type application/octet-stream; }
+    location = /cached { add_header Cache-Control max-age=3600; return 200 "${"x".repeat(BODY_BYTES)}"; }
     location / { return 200 "${"x".repeat(BODY_BYTES)}"; }
   }
 }

@@ -7,6 +7,8 @@ import type {
 import type { Exchange } from "./exchange/exchange.ts";
 import { filtersInOrder, type ResponseFilter } from "./exchange/response-filter.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
+import type { Caches } from "./handlers/cache/caches.ts";
+import type { SiteCache } from "./handlers/cache/site-cache.ts";
 import { compression } from "./handlers/compression.ts";
 import { cookieAttributes } from "./handlers/cookies.ts";
 import { respondWithError } from "./handlers/error-page.ts";
@@ -38,6 +40,8 @@ interface Place {
   readonly restricted: boolean;
   /** Null for a site of static files alone. */
   readonly app: ProxyOptions | null;
+  /** Null where nothing is cached. */
+  readonly cache: SiteCache | null;
 }
 
 /** A site with everything that can be made before a request comes. */
@@ -58,7 +62,7 @@ export interface PipelineState {
 
 /**
  * A request's way through the handlers, outermost first: challenge, https, site, canonical name, maintenance,
- * protection, static files, app.
+ * protection, static files, cache, app.
  * Made anew for each configuration; requests under way keep the one that they began with.
  */
 export class Pipeline {
@@ -68,6 +72,7 @@ export class Pipeline {
   readonly #counts: RequestCounts;
   readonly #upstreams: Upstreams;
   readonly #rateLimits: RateLimits;
+  readonly #caches: Caches;
   readonly #bufferFolder: string | null;
 
   /** `bufferFolder`: where bodies that are too long for the memory go. */
@@ -76,6 +81,7 @@ export class Pipeline {
     upstreams: Upstreams,
     counts: RequestCounts,
     rateLimits: RateLimits,
+    caches: Caches,
     bufferFolder: string | null,
     state: () => PipelineState,
   ) {
@@ -83,6 +89,7 @@ export class Pipeline {
     this.#counts = counts;
     this.#upstreams = upstreams;
     this.#rateLimits = rateLimits;
+    this.#caches = caches;
     rateLimits.begin(configuration.workers);
     this.#bufferFolder = bufferFolder;
     const https = configuration.listen.https[0];
@@ -110,9 +117,11 @@ export class Pipeline {
     const [place] = places;
     // Where the path can be read in several ways, the rules of each hold.
     const rules = places.length === 1 ? place.rules : site.rules.together(places.map((other) => other.rules));
-    if (rules.length === 0) return serve(site, place, exchange, false);
+    // Nor is anything cached that the app may take for another path than the cache does.
+    const cache = places.length === 1 ? place.cache : null;
+    if (rules.length === 0) return serve(site, place, cache, exchange, false);
     const restricted = places.some((other) => other.restricted);
-    return runRules(rules, exchange, () => serve(site, place, exchange, restricted));
+    return runRules(rules, exchange, () => serve(site, place, cache, exchange, restricted));
   }
 
   #toHttps(exchange: Exchange, port: number): void {
@@ -144,11 +153,13 @@ export class Pipeline {
         ? null
         : this.#proxyOptions(site, site.upstream.name, buffering, finishFields, filter);
     const siteRules = new SiteRules(site, this.#rateLimits, (name) => this.#upstreams.get(name));
-    const place = ({ prefix, buffering, protection }: PathConfiguration): Place => ({
+    const cache = this.#caches.get(site.names[0]);
+    const place = ({ prefix, buffering, cached, protection }: PathConfiguration): Place => ({
       prefix,
       rules: siteRules.of(protection),
       restricted: isRestricted(protection),
       app: app(buffering),
+      cache: cached ? cache : null,
     });
     const made: Site = {
       name: site.names[0],
@@ -159,7 +170,7 @@ export class Pipeline {
           ? null
           : createStaticSite(site.static, finishFields, { compress: site.compress }),
       rules: siteRules,
-      places: new PathTable(site.paths.map(place), place({ ...site, prefix: "/" })),
+      places: new PathTable(site.paths.map(place), place({ ...site, prefix: "/", cached: true })),
     };
     for (const name of site.names) this.#sites.set(name, made);
   }
@@ -187,10 +198,17 @@ export class Pipeline {
   }
 }
 
-/** Static files, then the app. */
-function serve(site: Site, place: Place, exchange: Exchange, restricted: boolean): void {
+/** Static files, then the cache, then the app. */
+function serve(
+  site: Site,
+  place: Place,
+  cache: SiteCache | null,
+  exchange: Exchange,
+  restricted: boolean,
+): void {
   if (site.files !== null && site.files.answer(exchange, restricted)) return;
   if (place.app === null) respondWithError(exchange, 404);
+  else if (cache !== null) cache.handle(exchange, place.app);
   else proxy(exchange, place.app);
 }
 

@@ -1,15 +1,18 @@
 import type { Configuration } from "./config/configuration.ts";
 import type { Maintenance } from "./handlers/maintenance.ts";
 import type { TlsCertificate } from "./tls/certificate.ts";
+import type { InvalidatedKeys } from "./handlers/cache/caches.ts";
 import type { PassedRequests } from "./handlers/protection/rate-limits.ts";
 import type { UpstreamLoad, WorkerCounts } from "./metrics/request-counts.ts";
 
-/** What one worker's clients took, so that limits hold for all workers together. */
+/** What the others must know of one worker's clients, so that limits and caches hold for all workers together. */
 export interface WorkerUsage {
   /** Requests that rate limits let through since the report before; null where there were none. */
   readonly passed: PassedRequests | null;
   /** Client to open connections, for those that have many, in place of the report before; null: as before. */
   readonly connections: Readonly<Record<string, number>> | null;
+  /** What is cached and has been changed since; null for nothing. */
+  readonly invalidated: InvalidatedKeys | null;
 }
 
 /**
@@ -36,6 +39,8 @@ export type WorkerOrder =
   | { readonly id: number; readonly type: "limit"; readonly upstream: string; readonly limit: number }
   /** What another worker, by its process id, told. */
   | { readonly id: number; readonly type: "elsewhere"; readonly worker: number; readonly usage: WorkerUsage }
+  /** Forget what is cached; `pattern` as handlers/cache/cache-key.ts takes it, null for the whole site. */
+  | { readonly id: number; readonly type: "purge"; readonly site: string; readonly pattern: string | null }
   /** Comes with the socket's handle: listen(2) on it and accept, until told otherwise. */
   | {
       readonly id: number;

@@ -5,6 +5,7 @@ import { checkCommand } from "./check.ts";
 import { devCommand } from "./dev.ts";
 import { hashPasswordCommand } from "./hash-password.ts";
 import { maintenanceCommand } from "./maintenance.ts";
+import { purgeCommand } from "./purge.ts";
 import { reloadCommand } from "./reload.ts";
 import { runDaemonCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   reload: reloadCommand,
   status: statusCommand,
   certs: certsCommand,
+  purge: purgeCommand,
   "hash-password": hashPasswordCommand,
   maintenance: maintenanceCommand,
 };

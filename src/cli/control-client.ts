@@ -4,7 +4,7 @@ import { PaddockError, systemErrorCode } from "../errors.ts";
 /** Asks the running daemon; rejects with ERR_UNREACHABLE (exit code 3) where there is none. */
 export function askDaemon(
   socketPath: string,
-  command: "reload" | "status" | "maintenance",
+  command: "reload" | "status" | "maintenance" | "purge",
   order?: unknown,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {

@@ -160,11 +160,18 @@ export interface ProtectionConfiguration {
   readonly forwardAuth: Sourced<ForwardAuthConfiguration> | null;
 }
 
+export interface CacheConfiguration {
+  /** Bytes, all workers together. */
+  readonly memory: number;
+}
+
 /** What differs below a URL prefix. */
 export interface PathConfiguration {
   /** Begins and ends with a slash. */
   readonly prefix: string;
   readonly buffering: BufferingConfiguration;
+  /** Whether the site's cache is used. */
+  readonly cached: boolean;
   readonly protection: ProtectionConfiguration;
 }
 
@@ -214,6 +221,8 @@ export interface SiteConfiguration {
   readonly compress: boolean;
   /** The texts of the site's own error pages, by file name without `.html`: `502`, `5xx`, `maintenance`. */
   readonly errors: Readonly<Record<string, string>> | null;
+  /** The shared cache; null for none. */
+  readonly cache: CacheConfiguration | null;
   readonly buffering: BufferingConfiguration;
   /** Server-Timing on the app's responses. */
   readonly serverTiming: boolean;

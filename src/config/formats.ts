@@ -182,6 +182,14 @@ export const FORMATS = {
       if (value !== false) fail(`must be a mapping of keys to values, or false, not ${show(value)}`);
     },
   },
+  cacheOff: {
+    says: "`false`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "false" ? false : text),
+    check: (value: unknown) => {
+      if (value !== false) fail(`must be false, not ${show(value)}; the cache itself is given for the site`);
+    },
+  },
   onlyFalse: only("`false`", false),
   notYet: {
     says: "",

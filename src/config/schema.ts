@@ -58,8 +58,18 @@ const BUFFERING: Section = {
   },
 };
 
+const CACHE: Section = {
+  memory: {
+    doc: "What the stored responses may take, all workers together; each has its part.",
+    format: "size",
+    default: null,
+    required: true,
+  },
+};
+
 const PATH: Section = {
   buffering: { doc: "As for the site.", nested: "one", section: BUFFERING },
+  cache: { doc: "`false`: nothing below this prefix is cached.", format: "cacheOff", default: null },
   ...protectionKeys(false),
 };
 
@@ -142,6 +152,13 @@ const SITE: Section = {
     nested: "one",
     section: BUFFERING,
     env: "PADDOCK_BUFFERING",
+  },
+  cache: {
+    doc: "Keep responses that the app allows to be kept (RFC 9111), and answer everybody with them. See [cache.md](cache.md).",
+    nested: "one",
+    section: CACHE,
+    or: { format: "off", default: null },
+    env: "PADDOCK_CACHE",
   },
   serverTiming: {
     doc: "Tell clients in Server-Timing how long a request waited in Paddock and how long the app took.",

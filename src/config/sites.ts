@@ -1,5 +1,6 @@
 import type {
   BufferingConfiguration,
+  CacheConfiguration,
   CertificateChoice,
   CookieConfiguration,
   IssuerConfiguration,
@@ -93,6 +94,7 @@ function assembleSite(
     maxBody: values["maxBody"] as number,
     compress: values["compress"] as boolean,
     serverTiming: values["serverTiming"] as boolean,
+    cache: assembleCache(section, upstream !== null, context),
     buffering: buffering([section]),
     protection: inForce([protection]),
     paths: assemblePaths(section, protection, context),
@@ -186,10 +188,35 @@ function assemblePaths(
     const around = paths.filter((other) => prefix.startsWith(other.prefix));
     return {
       prefix,
+      cached: !around.some(({ section }) => section.entries.has("cache")),
       buffering: buffering([...around.map(({ section }) => section), site]),
       protection: inForce([...around.map(({ protection }) => protection), siteProtection]),
     };
   });
+}
+
+/** A worker's part of less than this would hold next to nothing, bytes. */
+const LEAST_CACHE = 1024 * 1024;
+
+function assembleCache(
+  site: SectionValues,
+  hasApp: boolean,
+  { problems }: AssemblyContext,
+): CacheConfiguration | null {
+  const section = site.one["cache"];
+  if (section === undefined) return null;
+  if (!hasApp && !site.entries.has("upstream"))
+    problems.add(
+      placeOf(site, ["cache"], true),
+      "cache is for the app's responses, and the site has no upstream; remove it",
+    );
+  const memory = section.values["memory"] as number | null;
+  if (typeof memory === "number" && memory < LEAST_CACHE)
+    problems.add(
+      placeOf(section, ["memory"]),
+      "a cache of less than 1MB holds next to nothing; give it more",
+    );
+  return { memory: memory ?? 0 };
 }
 
 /** `sections`: the most specific first, the site last. */

@@ -28,6 +28,8 @@ export interface ForwardingOptions extends RelayOptions {
   readonly counted: (outcome: string) => void;
   /** Whether the client is told how long the request waited and the app took. */
   readonly serverTiming: boolean;
+  /** Asked before an error page is sent; true where it has answered the client itself. */
+  readonly rescue?: (status: number) => boolean;
   /** A tunnel opened (1) or closed (-1). */
   readonly tunnelled: (change: 1 | -1) => void;
 }
@@ -238,7 +240,8 @@ export class Forwarding implements Applicant, Held, ResponseSink {
     this.#body?.discard();
     exchange.failure ||= reason;
     if (exchange.status !== 0) (this.#relay ?? exchange).abort();
-    else respondWithError(exchange, status, status === 503 ? ["retry-after", RETRY_AFTER] : []);
+    else if (this.#options.rescue?.(status) !== true)
+      respondWithError(exchange, status, status === 503 ? ["retry-after", RETRY_AFTER] : []);
   }
 
   /** The app has no more to do with this request. */

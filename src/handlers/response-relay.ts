@@ -11,6 +11,8 @@ import { paced } from "./paced-response.ts";
 export interface RelayOptions extends InternalOptions {
   /** Null passes each part on at the client's pace. */
   readonly bufferResponse: (BufferOptions & { readonly disk: number }) | null;
+  /** The head as the app sent it, before anything else looks at it; for the cache. */
+  readonly arrived?: (head: ResponseHead) => void;
 }
 
 /** Passes one response of the app to the client, or the file that the app names in its place. */
@@ -42,6 +44,7 @@ export class ResponseRelay {
   /** Whether the response is a stream that may be quiet for as long as it likes. */
   head(head: ResponseHead): { endless: boolean } {
     const exchange = this.#exchange;
+    this.#options.arrived?.(head);
     this.#redirect = fileRedirect(head);
     if (this.#redirect !== null) {
       // Never wait for that body: django-sendfile2 gives its empty one the Content-Length of the file.

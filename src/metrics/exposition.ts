@@ -136,6 +136,18 @@ function metricsOf(counts: WorkerCounts): unknown[] {
         Object.entries(counts.loads).map(([upstream, load]) => ({ labels: { upstream }, value: load[key] })),
       ),
     ),
+    metric(
+      "paddock_cache_requests_total",
+      "Requests to a site with a cache, by what became of them",
+      "counter",
+      table(counts.cache, ["site", "outcome"]),
+    ),
+    metric(
+      "paddock_cache_bytes",
+      "Bytes of the stored responses",
+      "gauge",
+      table(counts.cacheBytes, ["site"]),
+    ),
     metric("paddock_tunnels", "Open WebSockets", "gauge", table(counts.tunnels, ["upstream"])),
     metric(
       "paddock_connections_refused_total",

@@ -32,6 +32,10 @@ export interface WorkerCounts {
   readonly inFlight: number;
   /** upstream: open WebSockets. */
   readonly tunnels: Record<string, number>;
+  /** site, outcome. */
+  readonly cache: Record<string, number>;
+  /** site. */
+  readonly cacheBytes: Readonly<Record<string, number>>;
   /** upstream. */
   readonly loads: Readonly<Record<string, UpstreamLoad>>;
 }
@@ -47,6 +51,7 @@ export class RequestCounts {
   readonly #handshakes: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #connections: Record<string, number> = { http: 0, https: 0 };
   readonly #tunnels: Record<string, number> = Object.create(null) as Record<string, number>;
+  readonly #cache: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #connectionsRefused: Record<string, number> = { http: 0, https: 0 };
   #inFlight = 0;
 
@@ -83,6 +88,10 @@ export class RequestCounts {
     if (outcome !== "client_gone") this.#upstreamUp[name] = outcome === "ok" ? 1 : 0;
   }
 
+  cache(site: string, outcome: string): void {
+    count(this.#cache, `${site}\t${outcome}`);
+  }
+
   handshake(version: string, resumed: boolean): void {
     count(this.#handshakes, `${version}\t${resumed}`);
   }
@@ -99,7 +108,7 @@ export class RequestCounts {
     this.#connectionsRefused[listener] = (this.#connectionsRefused[listener] as number) + 1;
   }
 
-  snapshot(loads: WorkerCounts["loads"]): WorkerCounts {
+  snapshot(loads: WorkerCounts["loads"], cacheBytes: WorkerCounts["cacheBytes"]): WorkerCounts {
     return {
       requests: { ...this.#requests },
       durations: Object.fromEntries(Object.entries(this.#durations).map(([key, value]) => [key, [...value]])),
@@ -110,6 +119,8 @@ export class RequestCounts {
       connectionsRefused: { ...this.#connectionsRefused },
       inFlight: this.#inFlight,
       tunnels: { ...this.#tunnels },
+      cache: { ...this.#cache },
+      cacheBytes,
       loads,
     };
   }

@@ -6,7 +6,7 @@ import { messageOf, PaddockError, systemErrorCode } from "../errors.ts";
 
 /** What the command line may ask; what it says with it, undefined or JSON, is not checked yet. Answers go as JSON. */
 export type ControlCommands = Readonly<
-  Record<"reload" | "status" | "maintenance", (order: unknown) => Promise<unknown>>
+  Record<"reload" | "status" | "maintenance" | "purge", (order: unknown) => Promise<unknown>>
 >;
 
 /** Bytes of an order. */

@@ -16,6 +16,7 @@ import { MaintenanceState, maintenanceRequest, type MaintenanceRequest } from ".
 import { openControlSocket } from "./control-server.ts";
 import { describe, Listeners } from "./listeners.ts";
 import type { DaemonStatus } from "./status.ts";
+import { purgeRequest, type PurgeRequest } from "./purge.ts";
 import { notifySystemd, startWatchdog } from "./systemd.ts";
 import { Workers } from "./workers.ts";
 
@@ -75,6 +76,7 @@ export class Supervisor {
         reload: () => this.reload(),
         status: () => Promise.resolve(this.status()),
         maintenance: (order) => this.maintain(maintenanceRequest(order)),
+        purge: (order) => this.purge(purgeRequest(order)),
       }),
     );
     this.#listeners.open(configuration.listen, configuration.workers);
@@ -124,6 +126,22 @@ export class Supervisor {
     const { allow } = request;
     this.#log.info({ site: done.site, allow }, request.on ? "maintenance is on" : "maintenance is off");
     return done;
+  }
+
+  /** Resolves when nothing that was cached before is served any more. */
+  async purge({ site: name, pattern }: PurgeRequest): Promise<{ site: string }> {
+    const site = this.#configuration.sites.find(({ names }) => names.includes(name.toLowerCase()));
+    if (site === undefined)
+      throw new PaddockError("ERR_NO_SITE", `there is no site called ${JSON.stringify(name)}`, {
+        fix: "see paddock status for the names",
+      });
+    if (site.cache === null)
+      throw new PaddockError("ERR_NO_CACHE", `${site.names[0]} has no cache`, {
+        fix: "give the site a cache, or purge another one",
+      });
+    await this.#workers.purge(site.names[0], pattern);
+    this.#log.info({ site: site.names[0], pattern: pattern ?? "everything" }, "cache purged");
+    return { site: site.names[0] };
   }
 
   async #reload(): Promise<{ how: string }> {

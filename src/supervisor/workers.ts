@@ -105,6 +105,13 @@ export class Workers {
     await this.#tellAll((worker) => worker.order({ type: "maintenance", sites }));
   }
 
+  /** Resolves when no worker answers from what it had; those that drain, too. */
+  async purge(site: string, pattern: string | null): Promise<void> {
+    await Promise.all(
+      [...this.#all].map((worker) => worker.order({ type: "purge", site, pattern }).catch(() => undefined)),
+    );
+  }
+
   async setTicketKeys(ticketKeys: string): Promise<void> {
     this.#known.ticketKeys = ticketKeys;
     const { configuration } = this.#known;
@@ -199,7 +206,7 @@ export class Workers {
 
   #exited(worker: WorkerProcess, how: string): void {
     this.#all.delete(worker);
-    this.#tellOthers(worker, { passed: null, connections: {} });
+    this.#tellOthers(worker, { passed: null, connections: {}, invalidated: null });
     if (worker.counts !== null) this.#keepCounts(worker.counts);
     const wasServing = this.#serving.includes(worker);
     this.#serving = this.#serving.filter((other) => other !== worker);
@@ -229,7 +236,15 @@ export class Workers {
 
   /** Its connections and requests in flight are gone with it. */
   #keepCounts(counts: WorkerCounts): void {
-    this.retired.push({ ...counts, connections: {}, upstreamUp: {}, inFlight: 0, tunnels: {}, loads: {} });
+    this.retired.push({
+      ...counts,
+      connections: {},
+      upstreamUp: {},
+      inFlight: 0,
+      tunnels: {},
+      loads: {},
+      cacheBytes: {},
+    });
   }
 
   async #tellAll(order: (worker: WorkerProcess) => Promise<unknown>): Promise<void> {

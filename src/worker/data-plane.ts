@@ -3,6 +3,7 @@ import type { Configuration } from "../config/configuration.ts";
 import { AddressList } from "../exchange/address-list.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { Caches } from "../handlers/cache/caches.ts";
 import { believeTrustedProxy } from "../handlers/client-address.ts";
 import { MaintenanceTable, type Maintenance } from "../handlers/maintenance.ts";
 import { ServerConnection } from "../http1/server-connection.ts";
@@ -21,6 +22,7 @@ import { Upstreams } from "../upstream/registry.ts";
 import type { BackendChange } from "../upstream/upstream.ts";
 import type { WorkerUsage } from "../worker-protocol.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
+import { plainAddress } from "./plain-address.ts";
 
 type Listener = "http" | "https";
 
@@ -32,6 +34,10 @@ export class DataPlane {
   readonly #upstreams: Upstreams;
   readonly #rateLimits = new RateLimits();
   readonly #clients = new ConnectionLimit();
+  readonly #caches = new Caches({
+    counted: (site, outcome) => this.#counts.cache(site, outcome),
+    refused: (site, target, reason) => this.#logs.log.debug({ site, target, reason }, "not cached"),
+  });
   readonly #bufferFolder: string | null;
   #configuration: Configuration;
   #certificates: readonly TlsCertificate[] = [];
@@ -40,8 +46,8 @@ export class DataPlane {
   #challenges: ReadonlyMap<string, string> = new Map();
   #maintenance = new MaintenanceTable();
   #pipeline: Pipeline;
-  #speaksProxyProtocol: AddressList;
-  #trustedProxies: AddressList;
+  #speaksProxyProtocol = new AddressList([]);
+  #trustedProxies = new AddressList([]);
   readonly #logs: WorkerLogger;
   #draining: (() => void) | null = null;
   #idle = 0;
@@ -53,11 +59,8 @@ export class DataPlane {
     this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
     this.#upstreams = new Upstreams(this.#deadlines, (change) => this.#backendChanged(change));
-    this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
-    this.#clients.configure(configuration.limits, configuration.workers);
+    this.#configureParts(configuration);
     this.#table = this.#makeTable();
-    this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
-    this.#trustedProxies = new AddressList(configuration.trustedProxies);
     this.#pipeline = this.#makePipeline();
   }
 
@@ -65,12 +68,17 @@ export class DataPlane {
     this.#configuration = configuration;
     this.#ticketKeys = ticketKeys;
     this.#logs.log.level = configuration.log.level;
-    this.#clients.configure(configuration.limits, configuration.workers);
+    this.#configureParts(configuration);
     this.#table = this.#makeTable();
-    this.#speaksProxyProtocol = new AddressList(configuration.listen.proxyProtocol);
-    this.#trustedProxies = new AddressList(configuration.trustedProxies);
-    this.#upstreams.configure([...configuration.sites, ...authServers(configuration.sites)]);
     this.#pipeline = this.#makePipeline();
+  }
+
+  #configureParts({ sites, limits, workers, listen, trustedProxies }: Configuration): void {
+    this.#clients.configure(limits, workers);
+    this.#caches.configure(sites, workers);
+    this.#speaksProxyProtocol = new AddressList(listen.proxyProtocol);
+    this.#trustedProxies = new AddressList(trustedProxies);
+    this.#upstreams.configure([...sites, ...authServers(sites)]);
   }
 
   setCertificates(certificates: readonly TlsCertificate[]): void {
@@ -167,17 +175,25 @@ export class DataPlane {
   usage(): WorkerUsage | null {
     const passed = this.#rateLimits.report();
     const connections = this.#clients.report();
-    return passed === null && connections === null ? null : { passed, connections };
+    const invalidated = this.#caches.report();
+    return passed === null && connections === null && invalidated === null
+      ? null
+      : { passed, connections, invalidated };
   }
 
   /** What another worker told. */
-  usedElsewhere(worker: number, { passed, connections }: WorkerUsage): void {
+  usedElsewhere(worker: number, { passed, connections, invalidated }: WorkerUsage): void {
     if (passed !== null) this.#rateLimits.charge(passed);
     if (connections !== null) this.#clients.setElsewhere(worker, connections);
+    if (invalidated !== null) this.#caches.invalidate(invalidated);
+  }
+
+  purge(site: string, pattern: string | null): void {
+    this.#caches.purge(site, pattern);
   }
 
   counts(): WorkerCounts {
-    return this.#counts.snapshot(this.loads());
+    return this.#counts.snapshot(this.loads(), this.#caches.bytes());
   }
 
   /** By upstream. */
@@ -279,20 +295,9 @@ export class DataPlane {
       this.#upstreams,
       this.#counts,
       this.#rateLimits,
+      this.#caches,
       this.#bufferFolder,
-      () => ({
-        challenges: this.#challenges,
-        certificates: this.#table,
-        maintenance: this.#maintenance,
-      }),
+      () => ({ challenges: this.#challenges, certificates: this.#table, maintenance: this.#maintenance }),
     );
   }
-}
-
-/** An IPv4 address that came in on an IPv6 socket as itself; a link-local one without its zone. */
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return "";
-  if (address.startsWith("::ffff:")) return address.slice(7);
-  const zone = address.indexOf("%");
-  return zone === -1 ? address : address.slice(0, zone);
 }

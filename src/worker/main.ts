@@ -40,6 +40,9 @@ function obey(order: WorkerOrder, handle: unknown): void {
     case "elsewhere":
       plane?.usedElsewhere(order.worker, order.usage);
       break;
+    case "purge":
+      plane?.purge(order.site, order.pattern);
+      break;
     case "counts":
       if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts() });
       return;

@@ -359,6 +359,26 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     "sites: [{ names: [a.example], upstream: unix:/x, paths: { /a/: { «alow: [all] } } }]",
     'unknown key "alow"; did you mean "allow"?',
   ],
+  [site("cache: «{}"), "sites[0].cache.memory is missing; give it"],
+  [
+    site("cache: { memory: «64 }"),
+    'sites[0].cache.memory: "64" is no size; write 64MB, or another unit: 16KB, 100MB or 1GB',
+  ],
+  [site("cache: { memory: «512KB }"), "a cache of less than 1MB holds next to nothing; give it more"],
+  [site("cache: «true"), "sites[0].cache: must be a mapping of keys to values, or false, not true"],
+  [site("cache: { memory: 64MB, «size: 1MB }"), 'unknown key "size"'],
+  [
+    site("paths: { /a/: { cache: «true } }"),
+    "sites[0].paths./a/.cache: must be false, not true; the cache itself is given for the site",
+  ],
+  [
+    site("paths: { /a/: { cache: «{ memory: 1MB } } }"),
+    "sites[0].paths./a/.cache must be a single value, not a mapping",
+  ],
+  [
+    `sites: [{ names: [a.example], static: { /s/: ${folder}/static/ }, «cache: { memory: 1MB } }]`,
+    "cache is for the app's responses, and the site has no upstream; remove it",
+  ],
   [site("compress: «gzip"), 'sites[0].compress: must be true or false, not "gzip"'],
 ];
 

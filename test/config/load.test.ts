@@ -82,6 +82,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         compress: true,
         buffering: { request: true, response: true },
         serverTiming: false,
+        cache: null,
         protection: NOTHING,
         paths: [],
       },
@@ -96,14 +97,19 @@ void test("a path says what differs, and the longest comes first", () => {
   - names: [a.example]
     upstream: unix:/x
     buffering: { response: false }
+    cache: { memory: 64MB }
     paths:
-      /up/: { buffering: { request: false } }
+      /up/: { buffering: { request: false }, cache: false }
+      /api/: { rateLimit: false }
       /up/load/: { buffering: { request: true, response: true } }
 `,
   );
-  assert.deepEqual(sites[0]?.paths, [
-    { prefix: "/up/load/", buffering: { request: true, response: true }, protection: NOTHING },
-    { prefix: "/up/", buffering: { request: false, response: false }, protection: NOTHING },
+  assert.deepEqual(sites[0]?.cache, { memory: 64 * 1024 * 1024 });
+  const buffered = (request: boolean, response: boolean): object => ({ request, response });
+  assert.deepEqual(sites[0].paths, [
+    { prefix: "/up/load/", buffering: buffered(true, true), cached: false, protection: NOTHING },
+    { prefix: "/api/", buffering: buffered(true, false), cached: true, protection: NOTHING },
+    { prefix: "/up/", buffering: buffered(false, false), cached: false, protection: NOTHING },
   ]);
 });
 

@@ -38,8 +38,11 @@ from django.core.management import call_command  # noqa: E402
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noqa: E402
 from django.middleware.csrf import get_token  # noqa: E402
 from django.urls import path  # noqa: E402
+from django.views.decorators.cache import cache_control, cache_page  # noqa: E402
 from django.views.decorators.csrf import csrf_exempt  # noqa: E402
 from django.views.decorators.http import conditional_page  # noqa: E402
+from django.views.decorators.vary import vary_on_cookie  # noqa: E402
+from django.template import engines  # noqa: E402
 
 FOLDER = os.path.dirname(os.environ["SITE_DATABASE"])
 
@@ -201,7 +204,50 @@ def send_file(request):
     return response
 
 
+made = 0
+
+
+def note():
+    """A number that no other answer has: the process and how many it has made."""
+    global made
+    made += 1
+    return "%d-%d" % (os.getpid(), made)
+
+
+@cache_control(public=True, max_age=600)
+def cached_control(request):
+    return HttpResponse("<p>%s" % note())
+
+
+@cache_page(600)
+def cached_page(request):
+    return HttpResponse("<p>%s" % note())
+
+
+@vary_on_cookie
+@cache_control(max_age=600)
+def cached_cookie(request):
+    return HttpResponse("<p>%s for %s" % (note(), request.COOKIES.get("visitor")))
+
+
+@cache_control(public=True, max_age=600)
+def cached_form(request):
+    template = engines["django"].from_string("<form>{% csrf_token %}</form>")
+    return HttpResponse(template.render({}, request))
+
+
+@cache_control(max_age=600)
+def cached_session(request):
+    request.session["seen"] = note()
+    return HttpResponse("<p>%s" % request.session["seen"])
+
+
 urlpatterns = [
+    path("cached/control/", cached_control),
+    path("cached/page/", cached_page),
+    path("cached/cookie/", cached_cookie),
+    path("cached/form/", cached_form),
+    path("cached/session/", cached_session),
     path("send/", send_file),
     path("page/", page),
     path("form/", form),
