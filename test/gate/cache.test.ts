@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "node:tls";
 import { promisify } from "node:util";
 import { Paddock, type Answer } from "../parts/paddock.ts";
 import { ScriptedApp } from "../parts/scripted-app.ts";
@@ -9,6 +11,11 @@ import { ScriptedApp } from "../parts/scripted-app.ts";
 const run = promisify(execFile);
 const PLAIN = "Content-Type: text/plain";
 const MINUTE = "Cache-Control: max-age=60";
+
+/** The password `secret`. */
+const HASH =
+  "$argon2id$v=19$m=19456,t=2,p=1$hMOod2k8gDBl17LKTZp4CA$lpXZpy3kdWW37oBiU34H5QuymzAyg1InJUit8gs/6Qo";
+const ANN = `Basic ${Buffer.from("ann:secret").toString("base64")}`;
 
 function said({ headers }: Answer): string {
   return String(headers["cache-status"]);
@@ -29,7 +36,9 @@ sites:
   - names: [app.test]
     upstream: app
     cache: { memory: 8MB }
-    paths: { /never/: { cache: false } }`,
+    paths:
+      /never/: { cache: false }
+      /staff/: { basicAuth: { users: { ann: "${HASH}" } } }`,
     });
     app = await ScriptedApp.start(`${paddock.folder}/app.sock`);
   });
@@ -156,6 +165,20 @@ sites:
     assert.match(said(await get("/news", mine)), /; hit;/);
   });
 
+  test("a page behind a password is kept only if the app says so, and then behind the password", async () => {
+    app.on("/staff/own", () => ({ fields: [PLAIN, MINUTE], body: "own" }));
+    app.on("/staff/all", () => ({ fields: [PLAIN, "Cache-Control: public, max-age=60"], body: "all" }));
+    for (const [path, hit] of [
+      ["/staff/own", false],
+      ["/staff/all", true],
+    ] as const) {
+      assert.equal((await get(path, { authorization: ANN })).status, 200);
+      const again = await get(path, { authorization: ANN });
+      assert.equal(said(again).includes("; hit;"), hit, path);
+      assert.equal((await get(path)).status, 401);
+    }
+  });
+
   test("Vary selects: each language has its own, and a coding is not one of them", async () => {
     app.on("/hello", ({ fields }) => ({
       fields: [PLAIN, MINUTE, "Vary: Accept-Language, Accept-Encoding"],
@@ -273,6 +296,62 @@ sites:
     await paddock.until("the next one at the app", () => count === 2);
     release();
     assert.equal((await waiting).body.toString(), "left");
+  });
+
+  test("a client that reads nothing, or leaves after the head, does not keep the page from the store", async () => {
+    const body = "large ".repeat(100_000);
+    app.on("/large", () => ({ fields: [PLAIN, MINUTE], body }));
+    const socket = connect({
+      port: paddock.httpsPort,
+      host: "127.0.0.1",
+      servername: "app.test",
+      rejectUnauthorized: false,
+    });
+    await once(socket, "secureConnect");
+    // Nobody reads: what the kernel does not take stays in Paddock.
+    socket.write(`GET /large HTTP/1.1\r\nHost: app.test:${paddock.httpsPort}\r\n\r\n`);
+    await paddock.until("the page at the app", () => app.asked("/large").length === 1);
+    const other = await get("/large");
+    assert.equal(other.body.toString(), body);
+    socket.destroy();
+    assert.match(said(await get("/large", { "accept-encoding": "br" })), /; hit;/);
+    assert.equal(app.asked("/large").length, 1);
+  });
+
+  test("what is larger than an eighth of the memory goes through and is not kept", async () => {
+    const body = "x".repeat(1024 * 1024 + 1);
+    app.on("/huge", () => ({ fields: [PLAIN, MINUTE], body }));
+    const huge = await get("/huge");
+    assert.equal(huge.body.length, body.length);
+    assert.match(said(huge), /detail="too large"/);
+  });
+
+  test("a 304 about another response than the stored one is followed by a request for the whole", async () => {
+    app.on("/other", ({ fields }) =>
+      fields.has("if-none-match")
+        ? { status: 304, fields: ['ETag: "new"'] }
+        : { fields: [PLAIN, "Cache-Control: max-age=1", 'ETag: "old"'], body: "other" },
+    );
+    await get("/other");
+    await sleep(1100);
+    const answer = await get("/other");
+    assert.equal(answer.status, 200);
+    assert.equal(answer.body.toString(), "other");
+    assert.equal(app.asked("/other").length, 3);
+  });
+
+  test("a page that may no longer be kept leaves the store", async () => {
+    let personal = false;
+    app.on("/turns", () =>
+      personal
+        ? { fields: [PLAIN, "Cache-Control: private"], body: "mine" }
+        : { fields: [PLAIN, "Cache-Control: max-age=1, stale-if-error=60"], body: "ours" },
+    );
+    await get("/turns");
+    personal = true;
+    await sleep(1100);
+    assert.equal((await get("/turns")).body.toString(), "mine");
+    assert.match(said(await get("/turns")), /fwd=uri-miss/);
   });
 
   test("over HTTP/2 a page comes from the same store", async () => {
