@@ -19,8 +19,8 @@ import type { TlsCertificate } from "../tls/certificate.ts";
 import { CertificateTable } from "../tls/certificate-table.ts";
 import { TLS_POLICIES } from "../tls/policy.ts";
 import { Upstreams } from "../upstream/registry.ts";
-import type { BackendChange } from "../upstream/upstream.ts";
 import type { WorkerUsage } from "../worker-protocol.ts";
+import { logBackendChange } from "./backend-log.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { plainAddress } from "./plain-address.ts";
 
@@ -58,7 +58,7 @@ export class DataPlane {
     this.#ticketKeys = ticketKeys;
     this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
-    this.#upstreams = new Upstreams(this.#deadlines, (change) => this.#backendChanged(change));
+    this.#upstreams = new Upstreams(this.#deadlines, (change) => logBackendChange(this.#logs.log, change));
     this.#configureParts(configuration);
     this.#table = this.#makeTable();
     this.#pipeline = this.#makePipeline();
@@ -273,12 +273,6 @@ export class DataPlane {
     this.#counts.ended("", "codec", "HTTP", "other", status, 0);
     if (this.#configuration.log.access)
       this.#logs.log.info({ client, status, cause, handler: "codec" }, "request refused");
-  }
-
-  #backendChanged({ upstream, backend, state, cause }: BackendChange): void {
-    const well = state === "up" || state === "healthy";
-    const line = cause === "" ? { upstream, backend, state } : { upstream, backend, state, cause };
-    this.#logs.log[well ? "info" : "warn"](line, `the app is ${state}`);
   }
 
   #makeTable(): CertificateTable {
