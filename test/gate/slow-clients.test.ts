@@ -16,7 +16,9 @@ describe("slow clients before two sync workers", () => {
 
   before(async () => {
     paddock = await Paddock.start({
+      // The slow clients are to be held for as long as this machine needs for all of them.
       yaml: (folder) => `issuers: [{ local: true }]
+timeouts: { body: 10m, write: 10m, keepAlive: 10m }
 sites:
   - names: [app.test]
     upstream: unix:${folder}/app.sock`,
