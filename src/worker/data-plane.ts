@@ -142,6 +142,10 @@ export class DataPlane {
           deadlines: this.#deadlines,
           handle: (exchange) => this.#handle(exchange),
           refused: (status, reason) => this.#refused(status, reason, clientAddress),
+          ended: (cause) => {
+            this.#counts.sessionEnded();
+            this.#logs.log.info({ client: clientAddress, cause }, "HTTP/2 connection ended");
+          },
           closed: () => this.#closed(session),
         });
         this.#opened(session);

@@ -13,7 +13,11 @@ test("a head becomes what the HTTP/1.1 codec would have made of it", () => {
     host: "a.test",
     fields: ["content-length", "5", "cookie", "a=b"],
     bodyLength: 5,
+    upgrade: "",
+    expectsContinue: false,
   });
+  assert.equal(readRequestHead({ ...GET, expect: "100-Continue" }, false).expectsContinue, true);
+  assert.equal(readRequestHead({ ...GET, expect: "100-continue" }, true).expectsContinue, false);
   assert.equal(readRequestHead(GET, false).bodyLength, -1);
   assert.equal(readRequestHead(GET, true).bodyLength, 0);
   assert.equal(readRequestHead({ ...GET, ":authority": "a.test:" }, true).host, "a.test");
@@ -25,6 +29,8 @@ test("what the HTTP/1.1 codec refuses is refused with the same status", () => {
   const cases: readonly (readonly [number, IncomingHttpHeaders])[] = [
     [400, { ":method": "G T" }],
     [501, { ":method": "CONNECT" }],
+    [417, { expect: "a miracle" }],
+    [431, Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`x-${at}`, "v".repeat(1_000)]))],
     [400, { ":path": "a" }],
     [400, { ":path": "*" }],
     [400, { ":path": "/a b" }],

@@ -33,6 +33,7 @@ sites:
     upstream: unix:${folder}/app.sock
   - names: [raw.test]
     upstream: unix:${folder}/raw.sock
+    buffering: { request: false }
     maxBody: 1MB`,
     });
     app = await startApp(`${paddock.folder}/app.sock`);
