@@ -142,10 +142,10 @@ export class ServerSession implements Expiring, SessionWrites {
     let wasted = false;
     conduct.streamBegan(id);
     stream.on("error", () => stream.destroy());
-    stream.on("close", () => conduct.streamEnded(wasted));
+    const counted = (): void => conduct.streamEnded(wasted);
     // In one read with its HEADERS came the RST_STREAM, or what ends the session: nobody needs to ask the app.
     if (stream.destroyed || stream.closed || this.#ending || this.#session.destroyed) {
-      wasted = true;
+      conduct.streamEnded(true);
       return;
     }
     let head: RequestHead;
@@ -154,10 +154,14 @@ export class ServerSession implements Expiring, SessionWrites {
     } catch (error) {
       if (!(error instanceof MessageError)) throw error;
       wasted = true;
+      stream.on("close", counted);
       options.refused(error.status, error.message, options.clientAddress);
       stream.respond({ ":status": error.status, server: "paddock" }, { endStream: true });
       return;
     }
-    options.handle(new StreamExchange(stream, head, ended, options, this, () => (wasted = true)));
+    const exchange = new StreamExchange(stream, head, ended, options, this, () => (wasted = true));
+    // Behind the exchange's own listener, which finds out.
+    stream.on("close", counted);
+    options.handle(exchange);
   }
 }

@@ -127,12 +127,10 @@ sites: [{ names: [app.test], upstream: "unix:${folder}/raw.sock" }]`,
       10,
       () => 10 * client.ofType(FRAME.PING).length,
     );
-    // Node counts a stream that was reset until it is destroyed, so its own limit may come first.
-    await client.until(() => client.closed);
-    assert.equal(client.closed, true);
-    assert.ok([NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR].includes(client.goaway ?? -1));
+    await ended(client, NGHTTP2_ENHANCE_YOUR_CALM, "too many streams that came to nothing");
     assert.ok(sent < FLOOD, `${sent} were taken`);
-    assert.ok(connections <= MOST_WASTED, `${connections} reached the app`);
+    // Some more are allowed in each second.
+    assert.ok(connections <= 2 * MOST_WASTED, `${connections} reached the app`);
   });
 
   test("by rapid reset in few packets is ended too", async () => {
@@ -147,7 +145,8 @@ sites: [{ names: [app.test], upstream: "unix:${folder}/raw.sock" }]`,
       500,
     );
     await ended(client, null, "more streams at once than it was told");
-    assert.ok(connections <= MOST_WASTED, `${connections} reached the app`);
+    // Some more are allowed in each second.
+    assert.ok(connections <= 2 * MOST_WASTED, `${connections} reached the app`);
   });
 
   test("keeps its connection when it cancels as much as a browser does that leaves a page", async () => {
