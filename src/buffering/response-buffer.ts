@@ -7,7 +7,7 @@ import { TemporaryFile } from "./temporary-file.ts";
 /** Read back from the file at a time, bytes: a write of this size has its minute also on the slowest line. */
 const READ_SIZE = 64 * 1024;
 /** Bytes that may wait to be written to the file while the app is read on. */
-const MOST_UNWRITTEN = 1024 * 1024;
+const MOST_UNWRITTEN = 256 * 1024;
 
 /**
  * Stands between an app that writes fast and a client that reads slowly, so that the app's worker is free again as

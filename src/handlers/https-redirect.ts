@@ -5,7 +5,9 @@ import { httpDate } from "../exchange/http-date.ts";
 export function redirectToHttps(exchange: Exchange, name: string, port: number): void {
   exchange.handler = "redirect";
   const hasPort = /:[0-9]+$/.test(exchange.host);
-  redirect(exchange, `https://${name}${hasPort && port !== 443 ? `:${port}` : ""}${pathOf(exchange)}`);
+  // RFC 3986 section 3.2.2: the router knows an IPv6 address without its brackets.
+  const host = name.includes(":") ? `[${name}]` : name;
+  redirect(exchange, `https://${host}${hasPort && port !== 443 ? `:${port}` : ""}${pathOf(exchange)}`);
 }
 
 /** To the site's canonical name, on the port that the client used. */

@@ -15,6 +15,7 @@ export interface RequestHead {
   /** Bytes of the body; -1 when only the end of the stream will tell. */
   readonly bodyLength: number;
   readonly upgrade: "" | "websocket";
+  readonly expectsContinue: boolean;
 }
 
 /**
@@ -36,10 +37,16 @@ export function readRequestHead(headers: IncomingHttpHeaders, ended: boolean): R
   const length = headers["content-length"];
   const bodyLength = ended ? 0 : length === undefined ? -1 : Number(length);
   const fields = readFields(headers);
-  if (upgrade === "") return { method, target, host, fields, bodyLength, upgrade };
+  const expectation = headers.expect?.toLowerCase();
+  if (expectation !== undefined && expectation !== "100-continue")
+    throw new MessageError(417, "an unknown expectation");
+  if (upgrade === "") {
+    const expectsContinue = expectation !== undefined && bodyLength !== 0;
+    return { method, target, host, fields, bodyLength, upgrade, expectsContinue };
+  }
   // RFC 8441 section 5: over HTTP/2 there is no key and no answer to it; the app, asked over HTTP/1.1, wants one.
   fields.push("sec-websocket-key", randomBytes(16).toString("base64"));
-  return { method: "GET", target, host, fields, bodyLength: 0, upgrade };
+  return { method: "GET", target, host, fields, bodyLength: 0, upgrade, expectsContinue: false };
 }
 
 /** RFC 8441 section 4: extended CONNECT. A plain one asks for a forward proxy. */
@@ -55,6 +62,7 @@ function readProtocol(headers: IncomingHttpHeaders, ended: boolean): "websocket"
 
 function readFields(headers: IncomingHttpHeaders): string[] {
   const fields: string[] = [];
+  let bytes = 0;
   for (const [name, value] of Object.entries(headers)) {
     if (name.startsWith(":") || value === undefined) continue;
     if (!TOKEN.test(name)) throw new MessageError(400, "a field name that is not a token");
@@ -62,9 +70,12 @@ function readFields(headers: IncomingHttpHeaders): string[] {
       if (!FIELD_VALUE.test(one)) throw new MessageError(400, "a control character in a field value");
       if (name === "content-length" && !CONTENT_LENGTH.test(one))
         throw new MessageError(400, "Content-Length is not one decimal number");
+      bytes += name.length + one.length;
       fields.push(name, one);
     }
   }
+  // Node holds its own limit only once the client has acknowledged our SETTINGS.
+  if (bytes > LIMITS.fieldBytes) throw new MessageError(431, "the fields are too long");
   if (fields.length > 2 * LIMITS.fieldCount) throw new MessageError(431, "more than 100 fields");
   return fields;
 }

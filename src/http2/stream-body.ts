@@ -13,11 +13,20 @@ export class StreamBody implements Expiring {
   /** Milliseconds. */
   readonly #span: number;
   readonly #rate: BodyRate;
+  readonly #broken: () => void;
   #sink: BodySink | null = null;
   #received = 0;
 
-  /** `length`: bytes, or -1 where only the end will tell. `ended`: the head was all. `span`: `timeouts.body`. */
-  constructor(stream: ServerHttp2Stream, length: number, ended: boolean, deadlines: Deadlines, span: number) {
+  /** `length`: bytes, or -1 where only the end will tell. `ended`: the head was all. `span`: `timeouts.body`. `broken`: by the client. */
+  constructor(
+    stream: ServerHttp2Stream,
+    length: number,
+    ended: boolean,
+    deadlines: Deadlines,
+    span: number,
+    broken: () => void,
+  ) {
+    this.#broken = broken;
     this.#stream = stream;
     this.#length = length;
     this.#deadlines = deadlines;
@@ -92,6 +101,7 @@ export class StreamBody implements Expiring {
 
   #fail(status: number, reason: string): void {
     const sink = this.#sink;
+    this.#broken();
     this.discard();
     sink?.error(status, reason);
   }

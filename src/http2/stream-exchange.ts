@@ -46,16 +46,20 @@ export class StreamExchange implements Exchange {
   readonly #stream: ServerHttp2Stream;
   readonly #body: StreamBody;
   readonly #writing: WriteWatch;
+  readonly #wasted: () => void;
+  #continueDue: boolean;
   #tunnel: StreamTunnel | null = null;
   #remaining = -1;
   #settled = false;
 
+  /** `wasted`: called where the client, not the app, is why the stream comes to nothing. */
   constructor(
     stream: ServerHttp2Stream,
     head: RequestHead,
     ended: boolean,
     origin: StreamOrigin,
     writes: SessionWrites,
+    wasted: () => void,
   ) {
     this.#stream = stream;
     this.method = head.method;
@@ -67,13 +71,19 @@ export class StreamExchange implements Exchange {
     this.clientAddress = origin.clientAddress;
     this.serverName = origin.serverName;
     const { deadlines, timeouts } = origin;
-    this.#body = new StreamBody(stream, this.bodyLength, ended, deadlines, timeouts.body);
+    this.#wasted = wasted;
+    this.#continueDue = head.expectsContinue;
+    this.#body = new StreamBody(stream, this.bodyLength, ended, deadlines, timeouts.body, wasted);
     this.#writing = new WriteWatch(writes, deadlines, timeouts.write, () => this.#stalled());
     stream.on("drain", () => this.#drained());
     stream.on("close", () => this.#closed());
   }
 
   readBody(sink: BodySink): void {
+    if (this.#continueDue && this.status === 0 && !this.#stream.destroyed) {
+      this.#continueDue = false;
+      this.#stream.additionalHeaders({ ":status": 100 });
+    }
     this.#body.start(sink);
   }
 
@@ -179,6 +189,7 @@ export class StreamExchange implements Exchange {
   }
 
   #stalled(): void {
+    this.#wasted();
     this.failure ||= "the client did not take the response in time";
     if (!this.#settled) this.onClose?.();
     this.#settle(false);
@@ -196,6 +207,7 @@ export class StreamExchange implements Exchange {
     this.#body.unwatch();
     this.#writing.end();
     if (this.#settled || this.#tunnel !== null) return;
+    this.#wasted();
     this.onClose?.();
     this.#settle(false);
   }

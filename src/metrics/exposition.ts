@@ -155,6 +155,12 @@ function metricsOf(counts: WorkerCounts): unknown[] {
       "counter",
       table(counts.connectionsRefused, ["listener"]),
     ),
+    metric(
+      "paddock_http2_connections_ended_total",
+      "HTTP/2 connections ended for a flood, a breach of the protocol or a head that did not come",
+      "counter",
+      [{ labels: {}, value: counts.sessionsEnded }],
+    ),
     metric("paddock_connections", "Open connections", "gauge", table(counts.connections, ["listener"])),
   ];
 }

@@ -29,6 +29,8 @@ export interface WorkerCounts {
   readonly connections: Record<string, number>;
   /** listener: closed at once, since the client had too many. */
   readonly connectionsRefused: Record<string, number>;
+  /** HTTP/2 connections ended for what their client did with them. */
+  readonly sessionsEnded: number;
   readonly inFlight: number;
   /** upstream: open WebSockets. */
   readonly tunnels: Record<string, number>;
@@ -53,6 +55,7 @@ export class RequestCounts {
   readonly #tunnels: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #cache: Record<string, number> = Object.create(null) as Record<string, number>;
   readonly #connectionsRefused: Record<string, number> = { http: 0, https: 0 };
+  #sessionsEnded = 0;
   #inFlight = 0;
 
   began(): void {
@@ -108,6 +111,10 @@ export class RequestCounts {
     this.#connectionsRefused[listener] = (this.#connectionsRefused[listener] as number) + 1;
   }
 
+  sessionEnded(): void {
+    this.#sessionsEnded++;
+  }
+
   snapshot(loads: WorkerCounts["loads"], cacheBytes: WorkerCounts["cacheBytes"]): WorkerCounts {
     return {
       requests: { ...this.#requests },
@@ -117,6 +124,7 @@ export class RequestCounts {
       handshakes: { ...this.#handshakes },
       connections: { ...this.#connections },
       connectionsRefused: { ...this.#connectionsRefused },
+      sessionsEnded: this.#sessionsEnded,
       inFlight: this.#inFlight,
       tunnels: { ...this.#tunnels },
       cache: { ...this.#cache },

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 
-type Listener = "http" | "https";
+export type Listener = "http" | "https";
 
 /** As nginx's default is 511: connections that a burst may queue; the kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 4096;

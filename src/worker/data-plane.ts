@@ -21,10 +21,9 @@ import { TLS_POLICIES } from "../tls/policy.ts";
 import { Upstreams } from "../upstream/registry.ts";
 import type { WorkerUsage } from "../worker-protocol.ts";
 import { logBackendChange } from "./backend-log.ts";
+import type { Listener } from "./accepting-sockets.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { plainAddress } from "./plain-address.ts";
-
-type Listener = "http" | "https";
 
 /** Everything that serves, in one worker: the state that messages change and the connections that use it. */
 export class DataPlane {
@@ -159,6 +158,10 @@ export class DataPlane {
           deadlines: this.#deadlines,
           handle: (exchange) => this.#handle(exchange),
           refused: (status, reason) => this.#refused(status, reason, clientAddress),
+          ended: (cause) => {
+            this.#counts.sessionEnded();
+            this.#logs.log.info({ client: clientAddress, cause }, "HTTP/2 connection ended");
+          },
           closed: () => this.#closed(session),
         });
         this.#opened(session);

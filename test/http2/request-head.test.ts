@@ -14,7 +14,10 @@ test("a head becomes what the HTTP/1.1 codec would have made of it", () => {
     fields: ["content-length", "5", "cookie", "a=b"],
     bodyLength: 5,
     upgrade: "",
+    expectsContinue: false,
   });
+  assert.equal(readRequestHead({ ...GET, expect: "100-Continue" }, false).expectsContinue, true);
+  assert.equal(readRequestHead({ ...GET, expect: "100-continue" }, true).expectsContinue, false);
   assert.equal(readRequestHead(GET, false).bodyLength, -1);
   assert.equal(readRequestHead(GET, true).bodyLength, 0);
   assert.equal(readRequestHead({ ...GET, ":authority": "a.test:" }, true).host, "a.test");
@@ -36,6 +39,8 @@ test("what the HTTP/1.1 codec refuses is refused with the same status", () => {
     [501, { ":method": "CONNECT" }],
     [501, { ":method": "CONNECT", ":protocol": "connect-udp" }],
     [400, { ":method": "CONNECT", ":protocol": "websocket" }],
+    [417, { expect: "a miracle" }],
+    [431, Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`x-${at}`, "v".repeat(1_000)]))],
     [400, { ":path": "a" }],
     [400, { ":path": "*" }],
     [400, { ":path": "/a b" }],
