@@ -18,6 +18,8 @@ export async function startUvicorn(options: { socket: string; gunicorn?: boolean
     cwd: import.meta.dirname,
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
     stdio: ["ignore", "pipe", "pipe"],
+    // A process group of its own, so that Gunicorn's workers can be ended with it.
+    detached: true,
   });
   let log = "";
   for (const stream of [child.stdout, child.stderr])
@@ -32,6 +34,11 @@ export async function startUvicorn(options: { socket: string; gunicorn?: boolean
       const exit = once(child, "exit");
       child.kill("SIGTERM");
       await exit;
+      try {
+        process.kill(-(child.pid as number), "SIGKILL");
+      } catch {
+        // All of the group are gone already.
+      }
       // A process of the app's own may hold the pipes for longer.
       child.stdout.destroy();
       child.stderr.destroy();
