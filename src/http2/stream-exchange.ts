@@ -109,9 +109,10 @@ export class StreamExchange implements Exchange {
   begin(status: number, fields: readonly string[], length: number): void {
     if (this.#settled || this.status !== 0) return;
     this.status = status;
-    const headers: Record<string, number | string | string[]> = { ":status": status, ...toHeaders(fields) };
+    // A flat list, as Node has them inside: an object would be made of it and taken apart again.
+    const headers = [":status", String(status), ...fields];
     const bodiless = this.method === "HEAD" || status === 204 || status === 304;
-    if (length >= 0 && status !== 204 && status !== 304) headers["content-length"] = length;
+    if (length >= 0 && status !== 204 && status !== 304) headers.push("content-length", String(length));
     this.#remaining = bodiless ? 0 : length;
     if (bodiless || length === 0) this.#stream.respond(headers, { endStream: true });
     else this.#stream.respond(headers);
