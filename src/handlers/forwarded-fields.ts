@@ -93,10 +93,7 @@ function hasContentLength(fields: readonly string[]): boolean {
   return false;
 }
 
-/**
- * What the app says to its proxy alone. X-Accel-Expires is for a shared cache, which this version does not have: a cache
- * would read it here, before it goes, and let it win over Cache-Control and Expires, which the client goes by.
- */
+/** What the app says to its proxy alone; the cache has read X-Accel-Expires before (`handlers/cache/freshness.ts`). */
 const FOR_THE_PROXY = new Set([
   "x-accel-redirect",
   "x-accel-buffering",
