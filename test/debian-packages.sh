@@ -8,7 +8,7 @@ purpose=${1:-test}
 demo="gunicorn python3-django curl"
 case $purpose in
   demo) packages=$demo ;;
-  test) packages="$demo pebble openssl nginx-light chromium prometheus nghttp2-client wrk iproute2 python3-uvicorn python3-websockets" ;;
+  test) packages="$demo pebble openssl nginx-light chromium prometheus nghttp2-client wrk iproute2 python3-uvicorn python3-websockets certbot libnss3-tools" ;;
   bench) packages="$demo openssl nginx-light caddy haproxy wrk nghttp2-client python3-uvicorn python3-websockets" ;;
   *) echo "usage: debian-packages.sh demo|test|bench" >&2; exit 2 ;;
 esac

@@ -1,34 +1,26 @@
-import type { DaemonStatus } from "../supervisor/status.ts";
+import { listCertificates } from "./certs/list.ts";
+import { renewCertificate } from "./certs/renew.ts";
 import type { Command } from "./command.ts";
-import { commandConfiguration, CONFIG_OPTION } from "./configuration.ts";
-import { askDaemon } from "./control-client.ts";
-import { certificateLines } from "./status.ts";
-import { readArguments, UsageError } from "./usage.ts";
+import { UsageError } from "./usage.ts";
 
-const usage = "certs list [--config FILE] [--json]";
+/** `paddock certs WORD …`: each word is a command of its own. */
+const WORDS: Readonly<Record<string, Command>> = {
+  list: listCertificates,
+  renew: renewCertificate,
+};
+
+const usage = `certs ${Object.keys(WORDS).join("|")} …`;
 
 export const certsCommand: Command = {
   usage,
-  summary: "the certificates of the running daemon",
+  summary: Object.values(WORDS)
+    .map((word) => `${word.usage}\n            ${word.summary}`)
+    .join("\n        "),
   async run(args) {
-    const { values, positionals } = readArguments(
-      args,
-      usage,
-      { ...CONFIG_OPTION, json: { type: "boolean" } },
-      1,
-    );
-    if (positionals[0] !== "list")
-      throw new UsageError(
-        `certs can ${positionals[0] === undefined ? "" : "not do that; it can "}list`,
-        usage,
-      );
-    const { socket } = commandConfiguration(values.config).admin;
-    const { certificates } = (await askDaemon(socket, "status")) as DaemonStatus;
-    const text =
-      values.json === true
-        ? JSON.stringify(certificates, null, 2)
-        : certificateLines(certificates).join("\n");
-    process.stdout.write(`${text}\n`);
-    return 0;
+    const [word, ...rest] = args;
+    const command = word !== undefined && Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
+    if (command !== undefined) return await command.run(rest);
+    const can = `certs can ${Object.keys(WORDS).join(", ")}`;
+    throw new UsageError(word === undefined ? can : `certs cannot "${word}"; ${can}`, usage);
   },
 };

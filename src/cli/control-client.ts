@@ -1,15 +1,26 @@
 import { request } from "node:http";
 import { PaddockError, systemErrorCode } from "../errors.ts";
 
-/** Asks the running daemon; rejects with ERR_UNREACHABLE (exit code 3) where there is none. */
+/** What the running daemon does for the command line. */
+export type DaemonCommand = "reload" | "status" | "maintenance" | "purge" | "certs-renew";
+
+/** Milliseconds without an answer; an order at a CA may take minutes. */
+const PATIENCE = 60_000;
+
+/**
+ * Asks the running daemon; rejects with ERR_UNREACHABLE (exit code 3) where there is none.
+ *
+ * @param patience milliseconds to wait for the answer; one minute unless given.
+ */
 export function askDaemon(
   socketPath: string,
-  command: "reload" | "status" | "maintenance" | "purge",
+  command: DaemonCommand,
   order?: unknown,
+  patience = PATIENCE,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const asked = request(
-      { socketPath, path: `/${command}`, method: "POST", timeout: 60_000 },
+      { socketPath, path: `/${command}`, method: "POST", timeout: patience },
       (response) => {
         let text = "";
         response.setEncoding("utf8");

@@ -1,15 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:http";
-import { acmeIssuer } from "../acme/issuer.ts";
-import { CertificateManager } from "../certificates/manager.ts";
-import type { Issuer } from "../certificates/issuer.ts";
-import { systemClock } from "../clock.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf, PaddockError } from "../errors.ts";
 import { createLogger, type Logger } from "../logging/logger.ts";
 import { Exposition } from "../metrics/exposition.ts";
 import { VERSION } from "../version.ts";
 import { openAdminListener } from "./admin.ts";
+import { CertificateService } from "./certificate-service.ts";
 import { WorkerChallengeBoard } from "./challenge-board.ts";
 import { ConcurrencyLimits } from "./concurrency.ts";
 import { MaintenanceState, maintenanceRequest, type MaintenanceRequest } from "./maintenance.ts";
@@ -34,7 +31,7 @@ export class Supervisor {
   readonly #board: WorkerChallengeBoard;
   readonly #limits: ConcurrencyLimits;
   #configuration: Configuration;
-  #certificates: CertificateManager | null = null;
+  #certificates: CertificateService | null = null;
   #maintenance: MaintenanceState | null = null;
   #ticketKeys = randomBytes(48).toString("base64");
   #servers: Server[] = [];
@@ -62,13 +59,15 @@ export class Supervisor {
 
   async start(): Promise<void> {
     const configuration = this.#configuration;
-    const certificates = await CertificateManager.open({
-      storage: configuration.storage,
-      clock: systemClock,
-      log: this.#log,
-      onServe: (served) => this.#workers.setCertificates(served),
-      onAttempt: (attempt) => this.#exposition.attempt(attempt),
-    });
+    const certificates = await CertificateService.open(
+      {
+        storage: configuration.storage,
+        log: this.#log,
+        onServe: (served) => this.#workers.setCertificates(served),
+        onAttempt: (attempt) => this.#exposition.attempt(attempt),
+      },
+      this.#board,
+    );
     this.#certificates = certificates;
     this.#maintenance = await MaintenanceState.open(configuration.storage, this.#log);
     this.#servers.push(
@@ -77,6 +76,7 @@ export class Supervisor {
         status: () => Promise.resolve(this.status()),
         maintenance: (order) => this.maintain(maintenanceRequest(order)),
         purge: (order) => this.purge(purgeRequest(order)),
+        ...certificates.commands,
       }),
     );
     this.#listeners.open(configuration.listen, configuration.workers);
@@ -85,7 +85,7 @@ export class Supervisor {
     // Port 80 first: an order may begin as soon as the certificates are configured.
     this.#limits.configure(configuration);
     await this.#workers.setSockets(this.#listeners.sockets);
-    await certificates.configure(await this.#wanted(configuration));
+    await certificates.manager.configure(await certificates.wanted(configuration));
     if (configuration.admin.listen !== null) {
       const sources = { status: () => this.status(), metrics: () => this.metrics() };
       this.#servers.push(await openAdminListener(configuration.admin.listen, sources));
@@ -150,14 +150,15 @@ export class Supervisor {
     try {
       const configuration = this.#load();
       refuseFixedChanges(this.#configuration, configuration);
-      const wanted = await this.#wanted(configuration);
+      const certificates = this.#certificates as CertificateService;
+      const wanted = await certificates.wanted(configuration);
       await this.#listen(configuration);
       await this.#workers.setMaintenance(this.#maintenance?.forWorkers(configuration) ?? []);
       const how = await this.#workers.configure(configuration, this.#ticketKeys);
       this.#limits.configure(configuration);
       this.#listeners.closeOthers(configuration.listen);
       await this.#workers.setSockets(this.#listeners.sockets);
-      await this.#certificates?.configure(wanted);
+      await certificates.manager.configure(wanted);
       this.#configuration = configuration;
       this.#log.level = configuration.log.level;
       this.#log.info({ workers: how }, "configuration applied");
@@ -199,7 +200,7 @@ export class Supervisor {
     this.#limits.close();
     await Promise.all([
       this.#workers.drain(this.#configuration.shutdownTimeout),
-      this.#certificates?.close(),
+      this.#certificates?.manager.close(),
     ]);
     for (const server of this.#servers) server.close();
     for (const server of this.#servers) server.closeAllConnections();
@@ -211,12 +212,12 @@ export class Supervisor {
   }
 
   get rootCertificatePath(): string {
-    return this.#certificates?.rootCertificatePath ?? "";
+    return this.#certificates?.manager.rootCertificatePath ?? "";
   }
 
   status(): DaemonStatus {
     const { sites, file } = this.#configuration;
-    const certificates = this.#certificates?.status() ?? [];
+    const certificates = this.#certificates?.manager.status() ?? [];
     return {
       version: VERSION,
       pid: process.pid,
@@ -237,7 +238,7 @@ export class Supervisor {
 
   async metrics(): Promise<string> {
     const seconds = (time: number | null): number | null => (time === null ? null : Math.round(time / 1000));
-    const certificates = (this.#certificates?.status() ?? []).flatMap((certificate) =>
+    const certificates = (this.#certificates?.manager.status() ?? []).flatMap((certificate) =>
       certificate.names.map((name) => ({
         name,
         issuer: certificate.issuer,
@@ -248,24 +249,6 @@ export class Supervisor {
       })),
     );
     return this.#exposition.render(certificates, this.#limits.inForce(), await this.#workers.counts());
-  }
-
-  async #wanted(configuration: Configuration): Promise<Parameters<CertificateManager["configure"]>[0]> {
-    const manager = this.#certificates as CertificateManager;
-    const issuers: Issuer[] = await Promise.all(
-      configuration.issuers.map(async (issuer) =>
-        issuer.kind === "local"
-          ? manager.local
-          : await acmeIssuer(issuer, {
-              email: configuration.email,
-              accounts: manager.accounts(issuer.name),
-              board: this.#board,
-              clock: systemClock,
-              version: VERSION,
-            }),
-      ),
-    );
-    return configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers }));
   }
 
   async #rotateTicketKeys(): Promise<void> {
