@@ -179,5 +179,7 @@ class OrderFailed extends Error {
 /** A folder that WORKER_CPU_PROF names gets the workers' CPU profiles. */
 function profiling(): string[] {
   const folder = process.env.WORKER_CPU_PROF;
-  return folder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--allow-fs-write=${folder}`];
+  return folder === undefined
+    ? []
+    : ["--allow-inspector", "--cpu-prof", `--cpu-prof-dir=${folder}`, `--allow-fs-write=${folder}`];
 }
