@@ -24,10 +24,7 @@ export const compression: ResponseFilter = (exchange, status, fields, length, ne
     if (type === undefined || isCompressible(type)) matchNotModified(exchange.fields, fields);
     return next;
   }
-  if (length >= 0 && length < SMALLEST) return next;
-  if (status === 204 || status === 206) return next;
-  const type = fieldValue(fields, "content-type");
-  if (type === undefined || !isCompressible(type) || !mayBeEncoded(fields)) return next;
+  if (!isWorthEncoding(status, fields, length)) return next;
   // From here on the answer depends on what the client accepts, also where this one gets the body as it is.
   addVary(fields);
   const coding = codingFor(exchange.fields);
@@ -37,8 +34,19 @@ export const compression: ResponseFilter = (exchange, status, fields, length, ne
     : new CompressedResponse(exchange, next, coding, isSecret(exchange.fields, fields));
 };
 
-/** Null also for a client that forbids transformation (RFC 9111 section 5.2.1.6). */
-function codingFor(requestFields: readonly string[]): Compression | null {
+/** Whether a response, by its own fields, may be compressed for a client that accepts that. */
+export function isWorthEncoding(status: number, fields: readonly string[], length: number): boolean {
+  if (length >= 0 && length < SMALLEST) return false;
+  if (status === 204 || status === 206) return false;
+  const type = fieldValue(fields, "content-type");
+  return type !== undefined && isCompressible(type) && mayBeEncoded(fields);
+}
+
+/**
+ * What to compress with for a client; null where it wants the body as it is, or forbids transformation (RFC 9111
+ * section 5.2.1.6).
+ */
+export function codingFor(requestFields: readonly string[]): Compression | null {
   let accepted: string | undefined;
   for (let index = 0; index < requestFields.length; index += 2) {
     const value = requestFields[index + 1] as string;

@@ -56,6 +56,22 @@ void test("the one that was not asked for the longest goes first", () => {
   assert.equal(store.find("https a /1", []), null);
 });
 
+void test("what a response grows by counts, and makes room, and goes with it", () => {
+  const store = new CacheStore(64 * 1024);
+  const all = Array.from({ length: 9 }, (_, index) => response(`https a /${index}`, 6000));
+  for (const one of all) store.add(one);
+  const [oldest, ...others] = all as [StoredResponse, ...StoredResponse[]];
+  const newest = others.at(-1) as StoredResponse;
+  assert.equal(store.grow(newest, 1000), true);
+  assert.equal(store.grow(others[0] as StoredResponse, 1000), true);
+  assert.ok(store.bytes <= 64 * 1024);
+  assert.equal(store.find(oldest.key, []), null);
+  assert.equal(store.grow(oldest, 1), false);
+  assert.equal(store.grow(newest, store.largest), false);
+  store.removeWhere(() => true);
+  assert.equal(store.bytes, 0);
+});
+
 void test("section 4.1: a request selects by what the stored response's request had; variants are few", () => {
   const store = new CacheStore(1024 * 1024);
   const request = (language: string): string[] => ["accept-language", language];

@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { promisify } from "node:util";
+import { gunzipSync } from "node:zlib";
 import { Paddock, type Answer } from "../parts/paddock.ts";
 import { ScriptedApp } from "../parts/scripted-app.ts";
 
@@ -352,6 +353,47 @@ sites:
     await sleep(1100);
     assert.equal((await get("/turns")).body.toString(), "mine");
     assert.match(said(await get("/turns")), /fwd=uri-miss/);
+  });
+
+  test("a page is compressed once for all who want that coding, and each time anew where it depends on a cookie", async () => {
+    const text = "a page that is long enough to be compressed. ".repeat(100);
+    app.on("/text", () => ({ fields: [PLAIN, MINUTE, 'ETag: "t"'], body: text }));
+    app.on("/mine", () => ({ fields: [PLAIN, MINUTE, "Vary: Cookie"], body: text }));
+    const bytes = async (): Promise<number> => {
+      const { body } = await paddock.plain(paddock.adminPort, "/metrics");
+      return Number(/^paddock_cache_bytes\{site="app.test"\} (\d+)$/m.exec(body.toString())?.[1]);
+    };
+    const lengths = new Set<string>();
+    await get("/text");
+    await get("/mine");
+    const before = await bytes();
+    for (let count = 0; count < 12; count += 1) {
+      const mine = await get("/mine", { "accept-encoding": "gzip" });
+      assert.equal(gunzipSync(mine.body).toString(), text);
+      lengths.add(String(mine.headers["content-length"]));
+    }
+    assert.equal(await bytes(), before);
+    assert.ok(lengths.size > 1, "its length is hidden");
+    const first = await get("/text", { "accept-encoding": "gzip" });
+    await paddock.until("the form to be kept", async () => (await bytes()) > before);
+    const kept = await get("/text", { "accept-encoding": "gzip", cookie: "a=b" });
+    assert.equal((await bytes()) - before, kept.body.length);
+    const head = await get("/text", { "accept-encoding": "gzip" }, "HEAD");
+    for (const answer of [first, kept, head]) {
+      assert.equal(answer.headers["content-encoding"], "gzip");
+      assert.equal(answer.headers["etag"], 'W/"t"');
+      assert.match(String(answer.headers["vary"]), /accept-encoding/i);
+      assert.match(said(answer), /; hit;/);
+      assert.match(String(answer.headers["x-request-id"]), /^[0-9a-f]{32}$/);
+    }
+    assert.notEqual(first.headers["x-request-id"], kept.headers["x-request-id"]);
+    assert.equal(gunzipSync(kept.body).toString(), text);
+    assert.equal(head.headers["content-length"], String(kept.body.length));
+    assert.equal((await get("/text")).body.toString(), text);
+    const part = await get("/text", { "accept-encoding": "gzip", range: "bytes=0-5" });
+    assert.equal(part.body.toString(), "a page");
+    assert.equal((await get("/text", { "accept-encoding": "gzip", "if-none-match": 'W/"t"' })).status, 304);
+    assert.equal(app.asked("/text").length, 1);
   });
 
   test("over HTTP/2 a page comes from the same store", async () => {

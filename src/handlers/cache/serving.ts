@@ -6,6 +6,8 @@ import { requestedRange } from "../static/byte-range.ts";
 import { isNotModified, rangeStillHolds } from "../static/preconditions.ts";
 import { httpTime } from "./freshness.ts";
 import { cacheStatus, type CacheOutcome } from "./cache-status.ts";
+import { keptForm, type KeepForm } from "./kept-forms.ts";
+import { readyFields } from "./ready-head.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
 /** A body up to here goes out in one write with its head; a longer one in parts, at the client's pace, bytes. */
@@ -20,25 +22,36 @@ const NEVER = "\0";
 /**
  * Answers a GET or HEAD from the store: 304 where the client has it already, the part that it asks for, or the whole.
  * What depends on this request and not on the page is made here: the security fields, X-Request-ID, Age, the coding.
+ *
+ * @param keep null where the site does not compress.
  */
 export function serveStored(
   exchange: Exchange,
   response: StoredResponse,
   options: Pick<ProxyOptions, "finishFields" | "filter">,
   outcome: CacheOutcome,
+  keep: KeepForm | null,
 ): void {
   exchange.handler = "cache";
-  const now = Date.now();
-  const notModified = response.status === 200 && isKnownToClient(exchange, response);
-  const fields = notModified ? notModifiedFields(response) : readyFields(exchange, response, options);
-  fields.push("age", String(response.age(now)), "cache-status", cacheStatus(outcome));
-  if (notModified) options.finishFields(fields, exchange);
+  const age = String(response.age(Date.now()));
   const { body, status } = response;
-  if (notModified) {
+  if (status === 200 && isKnownToClient(exchange, response)) {
+    const fields = notModifiedFields(response);
+    fields.push("age", age, "cache-status", cacheStatus(outcome));
+    options.finishFields(fields, exchange);
     options.filter(exchange, 304, fields, -1, exchange);
     exchange.respond(304, fields, null);
     return;
   }
+  const isPart = exchange.method === "GET" && status === 200 && exchange.fields.includes("range");
+  const form = keep === null || isPart ? null : keptForm(exchange, response, options, keep);
+  if (form !== null) {
+    form.fields.push("age", age, "cache-status", cacheStatus(outcome));
+    sendBody(exchange, exchange, status, form.fields, form.body);
+    return;
+  }
+  const fields = readyFields(exchange, response, response.fields, options.finishFields);
+  fields.push("age", age, "cache-status", cacheStatus(outcome));
   const range = rangeOf(exchange, response);
   if (range === "unsatisfiable") {
     fields.push("content-range", `bytes */${body.length}`);
@@ -53,29 +66,6 @@ export function serveStored(
   }
   const writer = options.filter(exchange, status, fields, body.length, exchange);
   sendBody(exchange, writer, status, fields, body);
-}
-
-/**
- * A list of the hit's own, of a head that is completed once: by the first hit, for all that have the same scheme and
- * the same configuration. The request's id is all that finishFields takes from the request beside these.
- */
-function readyFields(
-  exchange: Exchange,
-  response: StoredResponse,
-  { finishFields }: Pick<ProxyOptions, "finishFields">,
-): string[] {
-  const { ready } = response;
-  if (ready !== null && ready.finish === finishFields && ready.secure === exchange.secure) {
-    const fields = ready.fields.slice();
-    if (ready.idAt >= 0) fields[ready.idAt] = exchange.id;
-    return fields;
-  }
-  const fields = response.fields.slice();
-  finishFields(fields, exchange);
-  const name = fields.findIndex((text, index) => index % 2 === 0 && text === "x-request-id");
-  const idAt = name === -1 ? -1 : name + 1;
-  response.ready = { finish: finishFields, secure: exchange.secure, fields: fields.slice(), idAt };
-  return fields;
 }
 
 function sendBody(

@@ -7,6 +7,7 @@ import { cacheKey, invalidatedKeys } from "./cache-key.ts";
 import { cacheStatus, type CacheOutcome, type ForwardReason } from "./cache-status.ts";
 import { DetachedExchange } from "./detached-exchange.ts";
 import { Fetch } from "./fetch.ts";
+import type { KeepForm } from "./kept-forms.ts";
 import { RecentKeys } from "./recent-keys.ts";
 import { serveStored } from "./serving.ts";
 import { CacheStore } from "./store.ts";
@@ -48,6 +49,7 @@ interface Running {
 export class SiteCache {
   readonly #options: SiteCacheOptions;
   readonly #store: CacheStore;
+  readonly #keep: KeepForm | null;
   /** By key and by what the request has in the fields that the last response depended on. */
   readonly #running = new Map<string, Running>();
   /** Until when requests pass each for itself, milliseconds since the epoch. */
@@ -56,7 +58,9 @@ export class SiteCache {
 
   constructor(options: SiteCacheOptions) {
     this.#options = options;
-    this.#store = new CacheStore(options.memory);
+    const store = new CacheStore(options.memory);
+    this.#store = store;
+    this.#keep = options.compress ? (response, bytes) => store.grow(response, bytes) : null;
   }
 
   get bytes(): number {
@@ -116,7 +120,7 @@ export class SiteCache {
     outcome: CacheOutcome,
   ): void {
     this.#options.counted(counted);
-    serveStored(exchange, response, app, outcome);
+    serveStored(exchange, response, app, outcome, this.#keep);
   }
 
   /** RFC 5861 section 3: at once, and one request of the cache's own asks for a newer one. */

@@ -11,6 +11,8 @@ export class CacheStore {
   readonly #byKey = new Map<string, StoredResponse[]>();
   /** In the order of their last use. */
   readonly #all = new Set<StoredResponse>();
+  /** Bytes that came to a response after it was stored: its compressed forms. */
+  readonly #grown = new Map<StoredResponse, number>();
   #bytes = 0;
 
   /** `memory` in bytes. */
@@ -56,16 +58,24 @@ export class CacheStore {
     this.#byKey.set(response.key, [...(this.#byKey.get(response.key) ?? []), response]);
     this.#all.add(response);
     this.#bytes += response.size;
-    for (const oldest of this.#all) {
-      if (this.#bytes <= this.#memory) break;
-      this.remove(oldest);
-    }
+    this.#makeRoom();
     return true;
+  }
+
+  /** Counts `bytes` more for a response; false, and nothing has changed, where it has gone or would be too large. */
+  grow(response: StoredResponse, bytes: number): boolean {
+    const size = this.#sizeOf(response) + bytes;
+    if (!this.#all.has(response) || size > this.largest) return false;
+    this.#grown.set(response, (this.#grown.get(response) ?? 0) + bytes);
+    this.#bytes += bytes;
+    this.#makeRoom();
+    return this.#all.has(response);
   }
 
   remove(response: StoredResponse): void {
     if (!this.#all.delete(response)) return;
-    this.#bytes -= response.size;
+    this.#bytes -= this.#sizeOf(response);
+    this.#grown.delete(response);
     const rest = (this.#byKey.get(response.key) ?? []).filter((other) => other !== response);
     if (rest.length === 0) this.#byKey.delete(response.key);
     else this.#byKey.set(response.key, rest);
@@ -77,5 +87,16 @@ export class CacheStore {
 
   removeWhere(matches: (key: string) => boolean): void {
     for (const key of this.#byKey.keys()) if (matches(key)) this.removeKey(key);
+  }
+
+  #sizeOf(response: StoredResponse): number {
+    return response.size + (this.#grown.get(response) ?? 0);
+  }
+
+  #makeRoom(): void {
+    for (const oldest of this.#all) {
+      if (this.#bytes <= this.#memory) break;
+      this.remove(oldest);
+    }
   }
 }

@@ -1,6 +1,7 @@
 import { httpDate } from "../../exchange/http-date.ts";
 import { fieldValue } from "../../http1/fields.ts";
 import { httpTime, type Freshness } from "./freshness.ts";
+import type { CompressedForms, ReadyHead } from "./ready-head.ts";
 import type { Storability } from "./storability.ts";
 
 /** What a response costs beside its body, its fields and its key, bytes: objects, lists, places in maps. */
@@ -14,15 +15,6 @@ const OF_THE_BODY = new Set(["content-encoding", "content-type", "content-range"
 
 export type StorableTerms = Extract<Storability, { stored: true }>;
 
-/** What of a head is the same for all hits, as long as the same configuration completes it. */
-export interface ReadyHead {
-  readonly finish: unknown;
-  readonly secure: boolean;
-  readonly fields: readonly string[];
-  /** Of X-Request-ID's value; -1 where it has none. */
-  readonly idAt: number;
-}
-
 /** One response in the cache. It does not change; a validated one takes its place. */
 export class StoredResponse {
   readonly key: string;
@@ -35,13 +27,15 @@ export class StoredResponse {
   /** The app's, also a weak one; the empty string where there is none. */
   readonly etag: string;
   readonly lastModified: string;
-  /** Bytes of memory, about. */
+  /** Bytes of memory, about, without its compressed forms. */
   readonly size: number;
   readonly freshness: Freshness;
   /** When it came or was validated, milliseconds since the epoch. */
   readonly receivedAt: number;
   /** The head as clients get it, made once; see serving.ts. */
   ready: ReadyHead | null = null;
+  /** Its body compressed, once somebody asked for that; see kept-forms.ts. */
+  forms: CompressedForms | null = null;
 
   constructor(
     key: string,
