@@ -60,13 +60,19 @@ export interface PipelineState {
   readonly maintenance: MaintenanceTable;
 }
 
+/** Made when its first request comes, unless rules have to be there for the other workers' reports. */
+interface SiteEntry {
+  readonly configuration: SiteConfiguration;
+  site: Site | null;
+}
+
 /**
  * A request's way through the handlers, outermost first: challenge, https, site, canonical name, maintenance,
  * protection, static files, cache, app.
  * Made anew for each configuration; requests under way keep the one that they began with.
  */
 export class Pipeline {
-  readonly #sites = new Map<string, Site>();
+  readonly #sites = new Map<string, SiteEntry>();
   readonly #state: () => PipelineState;
   readonly #httpsPort: number | null;
   readonly #counts: RequestCounts;
@@ -136,10 +142,19 @@ export class Pipeline {
   }
 
   #find(host: string): Site | undefined {
-    return this.#sites.get(host) ?? this.#sites.get(`*${host.slice(Math.max(0, host.indexOf(".")))}`);
+    const entry = this.#sites.get(host) ?? this.#sites.get(`*${host.slice(Math.max(0, host.indexOf(".")))}`);
+    return entry === undefined ? undefined : (entry.site ??= this.#make(entry.configuration));
   }
 
-  #add(site: SiteConfiguration): void {
+  #add(configuration: SiteConfiguration): void {
+    const entry: SiteEntry = { configuration, site: null };
+    const { protection, paths } = configuration;
+    if ([protection, ...paths.map((path) => path.protection)].some(({ rateLimit }) => rateLimit !== null))
+      entry.site = this.#make(configuration);
+    for (const name of configuration.names) this.#sites.set(name, entry);
+  }
+
+  #make(site: SiteConfiguration): Site {
     const setHeaders = securityHeaders(site);
     const completeCookies = site.cookies === null ? null : cookieAttributes(site.cookies);
     const finishFields = (fields: string[], exchange: Exchange): void => {
@@ -161,7 +176,7 @@ export class Pipeline {
       app: app(buffering),
       cache: cached ? cache : null,
     });
-    const made: Site = {
+    return {
       name: site.names[0],
       canonical: site.canonical,
       errorPages: site.errors,
@@ -172,7 +187,6 @@ export class Pipeline {
       rules: siteRules,
       places: new PathTable(site.paths.map(place), place({ ...site, prefix: "/", cached: true })),
     };
-    for (const name of site.names) this.#sites.set(name, made);
   }
 
   #proxyOptions(

@@ -26,7 +26,13 @@ export type WorkerOrder =
       readonly configuration: Configuration;
       readonly ticketKeys: string;
     }
-  | { readonly id: number; readonly type: "certificates"; readonly certificates: readonly TlsCertificate[] }
+  /** What is new, and the fingerprints of what is not served any more; the others stay as they are. */
+  | {
+      readonly id: number;
+      readonly type: "certificates";
+      readonly added: readonly TlsCertificate[];
+      readonly removed: readonly string[];
+    }
   | {
       readonly id: number;
       readonly type: "challenges";

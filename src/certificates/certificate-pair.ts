@@ -1,7 +1,6 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { isIP, SocketAddress } from "node:net";
 import { PaddockError } from "../errors.ts";
-import { x509 } from "../tls/x509.ts";
 
 /** A chain and its key, looked through once. Times are milliseconds since the epoch. */
 export interface CertificatePair {
@@ -38,18 +37,26 @@ export function readPair(chain: string, key: string): CertificatePair {
   if (!leaf.checkPrivateKey(privateKey)) {
     throw new PaddockError("certificate.key-mismatch", "the key belongs to another certificate");
   }
-  const names =
-    new x509.X509Certificate(leaf.raw).getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
   return {
     chain,
     key: privateKey.export({ type: "pkcs8", format: "pem" }),
-    certified: names
-      .filter(({ type }) => type === "dns" || type === "ip")
-      .map(({ value }) => canonicalName(value)),
+    certified: subjectAltNames(leaf.subjectAltName ?? ""),
     notBefore: leaf.validFromDate.getTime(),
     notAfter: leaf.validToDate.getTime(),
     fingerprint: leaf.fingerprint256.replaceAll(":", "").toLowerCase(),
   };
+}
+
+/** One entry of Node's text of the extension; a value that could be mistaken for two is a JSON string in it. */
+const ENTRY = /(?:^|, )([^:,"]+):("(?:[^"\\]|\\.)*"|[^,"]*)/gy;
+
+/** DNS names and IP addresses; read from OpenSSL, since a parser in JavaScript takes three milliseconds for it. */
+function subjectAltNames(text: string): string[] {
+  const names: string[] = [];
+  for (const [, type = "", value = ""] of text.matchAll(ENTRY))
+    if (type === "DNS" || type === "IP Address")
+      names.push(canonicalName(value.startsWith('"') ? String(JSON.parse(value)) : value));
+  return names;
 }
 
 /** One spelling for each name: lower case, and IPv6 as the system writes it. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, PaddockError, systemErrorCode } from "../errors.ts";
@@ -61,6 +62,16 @@ async function syncFolder(path: string): Promise<void> {
 export async function readIfThere(path: string): Promise<string | null> {
   try {
     return await readFile(path, "utf8");
+  } catch (cause) {
+    if (systemErrorCode(cause) === "ENOENT") return null;
+    throw storageError(path, cause);
+  }
+}
+
+/** As readIfThere, at once: for ten thousand small files the four trips to the thread pool cost more than the reading. */
+export function readNow(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
   } catch (cause) {
     if (systemErrorCode(cause) === "ENOENT") return null;
     throw storageError(path, cause);

@@ -29,12 +29,12 @@ export class FilesJob {
     this.#log = context.log;
   }
 
-  start(): void {
+  start(quietly: boolean): void {
     const { names, files } = this.#plan;
     const { notAfter, fingerprint } = this.#pair;
     const fields = { certificate: names[0], fingerprint };
     if (this.#ended) this.#log.error({ ...fields, state: "failing" }, this.#complaint);
-    else {
+    else if (!quietly) {
       const sentence = `certificate for ${names.join(", ")} read from ${files.cert}, valid until ${moment(notAfter)}`;
       this.#log.info({ ...fields, state: "valid" }, sentence);
     }

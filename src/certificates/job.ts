@@ -1,6 +1,7 @@
 import type { Timer } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
+import { certificateKey } from "../tls/certificate.ts";
 import { attemptIssuers, type AttemptContext } from "./attempt.ts";
 import { readPair } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
@@ -12,6 +13,7 @@ import { renewalInfoDelay } from "./renewal-schedule.ts";
 import { moment, sentenceOf } from "./sentences.ts";
 import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
+import { newestOf, type StoredCertificates } from "./stored-certificates.ts";
 
 /** What all jobs share. */
 export interface JobContext extends AttemptContext {
@@ -19,6 +21,10 @@ export interface JobContext extends AttemptContext {
   readonly queue: OrderQueue;
   /** From 0 to below 1. */
   readonly random: () => number;
+  /** Milliseconds to wait with what all certificates ask their CA for at the start, so that it is not at once. */
+  readonly spread: () => number;
+  /** Whether the last set did not reach the workers. */
+  readonly isUnsent: () => boolean;
   /** Sends the whole set of served certificates if it changed; resolves once that is done. Never rejects. */
   readonly publish: () => Promise<void>;
 }
@@ -35,6 +41,8 @@ export class CertificateJob {
   readonly #ending = new AbortController();
   readonly #kept: KeptCertificate;
   #plan: IssuedPlan;
+  /** The keys of what this one last asked to be served. */
+  #published = "";
   #timer: Timer | null = null;
   #turn: Promise<void> | null = null;
   /** An attempt is under way, or waits for its turn. */
@@ -50,26 +58,32 @@ export class CertificateJob {
   /**
    * Reads the store and makes sure that there is something to serve, without asking any CA outside.
    *
-   * @param others all readable certificates of the storage, for standing in.
+   * @param all the readable certificates of the storage: its own, and those that may stand in.
    * @throws PaddockError when the storage cannot be used.
    */
-  async load(others: readonly StoredCertificate[]): Promise<void> {
+  async load(all: StoredCertificates): Promise<void> {
     const kept = this.#kept;
-    const stored = await this.#newestStored();
+    const { issuers, names } = this.#plan;
+    const stored = newestOf(
+      issuers.map(({ name }) => all.of(name, names)),
+      this.#now,
+    );
     if (stored !== null) return this.#adopt(stored);
     if (this.#isLocal) {
       await this.#attempt();
       if (kept.stored === null) throw kept.lastError?.error;
       return;
     }
-    kept.standIns = others
-      .filter(({ issuer, notAfter }) => issuer !== this.#context.local.name && notAfter > this.#now)
-      .sort((a, b) => b.notAfter - a.notAfter);
+    kept.standIns = all.standInsFor(names, this.#context.local.name, this.#now);
     await this.#mintTemporary();
   }
 
-  /** From now on it acts by itself. */
-  start(): void {
+  /**
+   * From now on it acts by itself.
+   *
+   * @param quietly say nothing of what is as it should be.
+   */
+  start(quietly: boolean): void {
     const kept = this.#kept;
     if (kept.stored === null) {
       this.#say(
@@ -78,7 +92,8 @@ export class CertificateJob {
         `no certificate for ${kept.title} yet: ${kept.meanwhile(this.#now)}, until one is issued`,
       );
     } else if (kept.state !== "valid") {
-      this.#sayValid("found in the storage");
+      if (quietly) kept.state = "valid";
+      else this.#sayValid("found in the storage");
     }
     this.#arm();
   }
@@ -153,9 +168,17 @@ export class CertificateJob {
         this.#log.error({ state: kept.state }, `${ended}; ${kept.meanwhile(this.#now)}`);
       }
     }
-    await this.#context.publish();
+    await this.#publishChange();
     if (kept.nextRenewalInfo <= this.#now) await this.#askRenewalInfo();
     if (kept.nextAttempt <= this.#now && !this.#ending.signal.aborted) await this.#attempt();
+  }
+
+  /** The set of ten thousand is not put together for each that only asks for renewal information. */
+  async #publishChange(): Promise<void> {
+    const served = this.served().map(certificateKey).join("\n");
+    if (served === this.#published && !this.#context.isUnsent()) return;
+    this.#published = served;
+    await this.#context.publish();
   }
 
   async #attempt(): Promise<void> {
@@ -222,20 +245,15 @@ export class CertificateJob {
     }
   }
 
-  /** The valid one that was issued last: after a fallback it is not the first issuer's. */
   async #newestStored(): Promise<StoredCertificate | null> {
-    let newest: StoredCertificate | null = null;
-    for (const { name } of this.#plan.issuers) {
-      const stored = await this.#context.store.load(name, this.#plan.names);
-      if (stored === null || stored.notAfter <= this.#now) continue;
-      if (newest === null || stored.issuedAt > newest.issuedAt) newest = stored;
-    }
-    return newest;
+    const { issuers, names } = this.#plan;
+    const found = await Promise.all(issuers.map(({ name }) => this.#context.store.load(name, names)));
+    return newestOf(found, this.#now);
   }
 
   #adopt(stored: StoredCertificate): void {
     this.#kept.adopt(stored, this.#context.random());
-    this.#kept.nextRenewalInfo = this.#isLocal ? Infinity : this.#now;
+    this.#kept.nextRenewalInfo = this.#isLocal ? Infinity : this.#now + this.#context.spread();
   }
 
   async #mintTemporary(): Promise<void> {

@@ -30,6 +30,7 @@
 import type { Clock } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
+import { certificateKey } from "../tls/certificate.ts";
 import { AccountStore } from "./account-store.ts";
 import { canonicalName, covers } from "./certificate-pair.ts";
 import { DamagedFiles } from "./damaged.ts";
@@ -41,9 +42,10 @@ import { CertificateJob, type JobContext } from "./job.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
-import { sentenceOf } from "./sentences.ts";
+import { moment, sentenceOf } from "./sentences.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
-import { CertificateStore, type StoredCertificate } from "./store.ts";
+import { CertificateStore } from "./store.ts";
+import { StoredCertificates } from "./stored-certificates.ts";
 
 export interface CertificateManagerOptions {
   /** Absolute path; made with mode 0700 where it is missing. */
@@ -55,6 +57,12 @@ export interface CertificateManagerOptions {
   /** From 0 to below 1, for the jitter; Math.random unless given. */
   readonly random?: () => number;
 }
+
+/** With more certificates than these, what was found for each is not a line of its own in the log. */
+const MOST_TOLD = 50;
+
+/** Milliseconds for each other certificate. */
+const SPREAD = 250;
 
 type Job = CertificateJob | FilesJob;
 
@@ -71,7 +79,11 @@ export class CertificateManager {
   readonly #closing = new Set<Promise<void>>();
   #configuring: Promise<unknown> = Promise.resolve();
   #publishing: Promise<void> = Promise.resolve();
+  #waiting: Promise<void> | null = null;
+  /** How many certificates there are. */
+  #wanted = 1;
   #sent = "";
+  #isUnsent = false;
   #closed = false;
 
   /** @throws PaddockError `storage.failed` */
@@ -98,6 +110,9 @@ export class CertificateManager {
       store: this.#store,
       local: this.local,
       queue: new OrderQueue(),
+      // Of one certificate none, of ten thousand three quarters of an hour.
+      spread: () => Math.floor(random() * (this.#wanted - 1) * SPREAD),
+      isUnsent: () => this.#isUnsent,
       publish: () => this.#publish(),
     };
   }
@@ -161,7 +176,8 @@ export class CertificateManager {
   async #configure(wanted: readonly WantedCertificate[]): Promise<void> {
     if (this.#closed) throw new PaddockError("certificate.closed", "the certificates are being shut down");
     const plans = planCertificates(wanted, this.local);
-    const stored = await this.#store.list();
+    this.#wanted = Math.max(1, plans.length);
+    const stored = new StoredCertificates(await this.#store.list());
     const opened: Job[] = [];
     const jobs = new Map<string, Job>();
     try {
@@ -175,7 +191,8 @@ export class CertificateManager {
       await Promise.all(opened.map((job) => job.close()));
       throw error;
     }
-    const ended = [...this.#jobs.values()].filter((job) => ![...jobs.values()].includes(job));
+    const staying = new Set(jobs.values());
+    const ended = [...this.#jobs.values()].filter((job) => !staying.has(job));
     this.#jobs = jobs;
     // Not awaited: an order that cleans up after itself may take seconds, and the reload need not wait for it.
     for (const job of ended) this.#end(job);
@@ -184,10 +201,22 @@ export class CertificateManager {
       if (job instanceof CertificateJob && plan.kind === "issued") job.update(plan);
     }
     await this.#publish();
-    for (const job of opened) job.start();
+    const quietly = opened.length > MOST_TOLD;
+    for (const job of opened) job.start(quietly);
+    if (quietly) this.#sayFound(opened);
   }
 
-  async #open(plan: CertificatePlan, stored: readonly StoredCertificate[]): Promise<Job> {
+  #sayFound(opened: readonly Job[]): void {
+    const found = opened.map((job) => job.status()).filter(({ state }) => state === "valid");
+    const first = Math.min(...found.map(({ notAfter }) => notAfter ?? Infinity));
+    this.#options.log.info(
+      { certificates: found.length },
+      `${found.length} of ${opened.length} certificates found in the storage or in their files` +
+        (found.length === 0 ? "" : `; the first of them ends at ${moment(first)}`),
+    );
+  }
+
+  async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {
     if (plan.kind === "files") return await FilesJob.open(plan, this.#options);
     const job = new CertificateJob(plan, this.#context);
     await job.load(stored);
@@ -199,22 +228,31 @@ export class CertificateManager {
     this.#closing.add(closing);
   }
 
-  /** One after the other, so that an older set can never overtake a newer one. */
+  /**
+   * One after the other, so that an older set can never overtake a newer one. Who asks while one waits for its turn
+   * shares it: it will send what is served then.
+   */
   #publish(): Promise<void> {
-    this.#publishing = this.#publishing.then(async () => {
+    if (this.#waiting !== null) return this.#waiting;
+    const turn = this.#publishing.then(async () => {
+      this.#waiting = null;
       const served = this.served();
-      const set = served.map(({ names, fingerprint }) => `${fingerprint} ${names.join(" ")}`).join("\n");
+      const set = served.map((certificate) => certificateKey(certificate)).join("\n");
       if (set === this.#sent) return;
       try {
         await this.#options.onServe(served);
         this.#sent = set;
+        this.#isUnsent = false;
       } catch (error) {
+        this.#isUnsent = true;
         this.#options.log.error(
           { err: error },
           `new certificates did not reach the workers: ${sentenceOf(error)}`,
         );
       }
     });
-    return this.#publishing;
+    this.#waiting = turn;
+    this.#publishing = turn;
+    return turn;
   }
 }

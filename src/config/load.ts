@@ -163,17 +163,28 @@ function readSection(
       );
   }
 
-  return { ...result, values: validate(leaves, node, { ...result, values: {} }, problems, at) };
+  const isBare = entries.size === 0 && !Object.values(leaves).some(({ required }) => required);
+  let values = isBare ? defaults.get(section) : undefined;
+  values ??= validate(section, leaves, node, { ...result, values: {} }, problems, at);
+  if (isBare) defaults.set(section, values);
+  return { ...result, values };
 }
 
-/** Hands the keys of one section to convict: defaults, coercion of text, formats, strictness. */
-function validate(
+/** Section to its values where nothing is written in it: of the sections of a site most are not. */
+const defaults = new WeakMap<Section, Record<string, unknown>>();
+
+const instances = new WeakMap<Section, convict.Config<Record<string, unknown>>>();
+
+/** Of a section, with all keys at their defaults. To make one costs as much as a whole site otherwise does. */
+function freshConvict(
+  section: Section,
   keys: Readonly<Record<string, Key>>,
-  whole: SourceNode,
-  section: SectionValues,
-  problems: ProblemList,
-  at: (key: string) => string,
-): Record<string, unknown> {
+): convict.Config<Record<string, unknown>> {
+  const known = instances.get(section);
+  if (known !== undefined) {
+    for (const name of Object.keys(keys)) known.reset(name);
+    return known;
+  }
   const schema = Object.fromEntries(
     Object.entries(keys).map(([name, key]) => [
       name,
@@ -181,7 +192,21 @@ function validate(
     ]),
   );
   // No variables and no arguments here: environment.ts reads the former, the command line has its own reader.
-  const config = convict<Record<string, unknown>>(schema, { env: {}, args: [] });
+  const made = convict<Record<string, unknown>>(schema, { env: {}, args: [] });
+  instances.set(section, made);
+  return made;
+}
+
+/** Hands the keys of one section to convict: defaults, coercion of text, formats, strictness. */
+function validate(
+  definition: Section,
+  keys: Readonly<Record<string, Key>>,
+  whole: SourceNode,
+  section: SectionValues,
+  problems: ProblemList,
+  at: (key: string) => string,
+): Record<string, unknown> {
+  const config = freshConvict(definition, keys);
   for (const [name, key] of Object.entries(keys)) {
     const node = section.entries.get(name)?.node;
     if (node === undefined) {

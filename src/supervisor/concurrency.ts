@@ -90,9 +90,9 @@ export class ConcurrencyLimits {
   #divide(upstream: UpstreamConfiguration): void {
     const { name } = upstream;
     const limit = this.#limitOf(upstream);
+    if (limit === Infinity) return;
     const workers = this.#workers();
     const demands = workers.map((worker) => worker.demands.get(name) ?? { inFlight: 0, waiting: 0 });
-    if (limit === Infinity) return;
     const current = workers.map((worker) => this.#told.get(worker)?.get(name) ?? 0);
     for (const [index, share] of nextShares(limit, current, demands).entries())
       this.#tell(workers[index] as LimitedWorker, name, share);

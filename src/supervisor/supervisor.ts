@@ -46,7 +46,7 @@ export class Supervisor {
       {
         configuration: this.#configuration,
         ticketKeys: this.#ticketKeys,
-        certificates: [],
+        certificates: new Map(),
         challenges: new Map(),
         maintenance: [],
         sockets: [],

@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 import { PaddockError } from "../errors.ts";
 import type { UpstreamLoad, WorkerCounts } from "../metrics/request-counts.ts";
 import { listenError, type ListeningSocket, type SocketHandle } from "./listeners.ts";
+import type { TlsCertificate } from "../tls/certificate.ts";
+import { certificateChanges } from "./certificate-changes.ts";
 import type { WorkerOrder, WorkerReport, WorkerUsage } from "../worker-protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -32,6 +34,8 @@ export class WorkerProcess {
     { done: (counts?: WorkerCounts) => void; failed: (error: Error) => void }
   >();
   readonly #listensOn = new Set<string>();
+  /** Keys of the certificates that it was told of. */
+  #serves: ReadonlySet<string> = new Set();
   readonly #started: Promise<void>;
   #nextId = 1;
 
@@ -126,6 +130,17 @@ export class WorkerProcess {
         reject(error);
       });
     });
+  }
+
+  /**
+   * Makes exactly these the certificates that it serves; resolves once it does. It is told the difference only.
+   *
+   * @param again all of them, since something may have gone wrong with what it has.
+   */
+  async serve(certificates: ReadonlyMap<string, TlsCertificate>, again = false): Promise<void> {
+    const changes = certificateChanges(again ? new Set() : this.#serves, certificates);
+    this.#serves = new Set(certificates.keys());
+    await Promise.all(changes.map((change) => this.order({ type: "certificates", ...change })));
   }
 
   /** Tells it what another one's clients took. */

@@ -8,6 +8,7 @@ import type { Logger } from "../logging/logger.ts";
 import type { WorkerCounts } from "../metrics/request-counts.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import type { WorkerUsage } from "../worker-protocol.ts";
+import { keyed } from "./certificate-changes.ts";
 import { socketsOf, type ListeningSocket } from "./listeners.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
@@ -23,7 +24,7 @@ const IDLE_GRACE = 10_000;
 interface Knowledge {
   configuration: Configuration;
   ticketKeys: string;
-  certificates: readonly TlsCertificate[];
+  certificates: ReadonlyMap<string, TlsCertificate>;
   challenges: ReadonlyMap<string, string>;
   maintenance: readonly Maintenance[];
   sockets: readonly ListeningSocket[];
@@ -87,10 +88,15 @@ export class Workers {
     return "replaced";
   }
 
-  /** Resolves when every worker serves them. */
-  async setCertificates(certificates: readonly TlsCertificate[]): Promise<void> {
-    this.#known.certificates = certificates;
-    await this.#tellAll((worker) => worker.order({ type: "certificates", certificates }));
+  /**
+   * Resolves when every worker serves them.
+   *
+   * @param again also those that the workers have.
+   */
+  async setCertificates(certificates: readonly TlsCertificate[], again = false): Promise<void> {
+    const known = keyed(certificates);
+    this.#known.certificates = known;
+    await this.#tellAll((worker) => worker.serve(known, again));
   }
 
   /** Resolves when every worker answers with them. */
@@ -163,14 +169,12 @@ export class Workers {
     const { configuration, ticketKeys, certificates, challenges, maintenance } = this.#known;
     await worker.order({ type: "configure", configuration, ticketKeys });
     await worker.order({ type: "challenges", challenges: [...challenges] });
-    await worker.order({ type: "certificates", certificates });
+    await worker.serve(certificates);
     await worker.order({ type: "maintenance", sites: maintenance });
     // What changed while it started is sent once more; from here on it is told with the others.
     worker.state = "serving";
     this.#serving.push(worker);
-    if (this.#known.certificates !== certificates) {
-      await worker.order({ type: "certificates", certificates: this.#known.certificates });
-    }
+    await worker.serve(this.#known.certificates);
     if (this.#known.challenges !== challenges) {
       await worker.order({ type: "challenges", challenges: [...this.#known.challenges] });
     }

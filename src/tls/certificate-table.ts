@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
-import type { TlsCertificate } from "./certificate.ts";
+import { certificateKey, type TlsCertificate } from "./certificate.ts";
 
 /** A certificate with its OpenSSL context, made when it is first asked for. */
 export interface ServedName {
@@ -8,25 +8,61 @@ export interface ServedName {
   readonly context: SecureContext;
 }
 
+/**
+ * Contexts that are kept; the one that was not asked for the longest goes first. One holds some 50 KB, so that a
+ * visit to each of ten thousand names must not keep them all; to make one costs about what a handshake does.
+ */
+const MOST_CONTEXTS = 2000;
+
 /** Server name to certificate: exact name first, then a wildcard of one label (RFC 9525 section 6.3). */
 export class CertificateTable {
-  readonly #byName = new Map<string, TlsCertificate>();
+  /** By certificateKey. */
+  readonly #all = new Map<string, TlsCertificate>();
+  #byName: ReadonlyMap<string, TlsCertificate> = new Map();
+  /** By fingerprint, made when first needed, in the order of their last use. */
   readonly #contexts = new Map<string, SecureContext>();
-  readonly #options: SecureContextOptions;
-  /** For a client that sends no server name: the certificate of an IP address, if there is one. */
-  readonly unnamed: SecureContext;
+  #options: SecureContextOptions = {};
+  #unnamed: SecureContext | null = null;
+  #address: TlsCertificate | undefined;
+
+  constructor(policy: SecureContextOptions, ticketKeys: Buffer) {
+    this.configure(policy, ticketKeys);
+  }
 
   /** `ticketKeys`: 48 bytes that all workers share, so that a session resumes in any of them. */
-  constructor(certificates: readonly TlsCertificate[], policy: SecureContextOptions, ticketKeys: Buffer) {
+  configure(policy: SecureContextOptions, ticketKeys: Buffer): void {
     this.#options = { ...policy, ticketKeys };
-    let unnamed: TlsCertificate | undefined;
-    for (const certificate of certificates) {
+    this.#contexts.clear();
+    this.#unnamed = null;
+  }
+
+  /** `removed`: by certificateKey. One that is added again has its context made anew. */
+  change(added: readonly TlsCertificate[], removed: readonly string[]): void {
+    for (const key of removed) {
+      this.#contexts.delete(this.#all.get(key)?.fingerprint ?? "");
+      this.#all.delete(key);
+    }
+    for (const certificate of added) {
+      this.#contexts.delete(certificate.fingerprint);
+      this.#all.set(certificateKey(certificate), certificate);
+    }
+    const byName = new Map<string, TlsCertificate>();
+    this.#address = undefined;
+    for (const certificate of this.#all.values()) {
       for (const name of certificate.names) {
-        this.#byName.set(name, certificate);
-        if (isIP(name) !== 0) unnamed ??= certificate;
+        byName.set(name, certificate);
+        if (isIP(name) !== 0) this.#address ??= certificate;
       }
     }
-    this.unnamed = unnamed === undefined ? createSecureContext(this.#options) : this.#contextOf(unnamed);
+    this.#byName = byName;
+    this.#unnamed = null;
+  }
+
+  /** For a client that sends no server name: the certificate of an IP address, if there is one. */
+  get unnamed(): SecureContext {
+    this.#unnamed ??=
+      this.#address === undefined ? createSecureContext(this.#options) : this.#contextOf(this.#address);
+    return this.#unnamed;
   }
 
   find(serverName: string): ServedName | undefined {
@@ -48,11 +84,21 @@ export class CertificateTable {
     return dot > 0 ? this.#byName.get(`*${name.slice(dot)}`) : undefined;
   }
 
-  #contextOf(certificate: TlsCertificate): SecureContext {
-    let context = this.#contexts.get(certificate.fingerprint);
-    if (context === undefined) {
-      context = createSecureContext({ ...this.#options, cert: certificate.chain, key: certificate.key });
-      this.#contexts.set(certificate.fingerprint, context);
+  #contextOf({ fingerprint, chain, key }: TlsCertificate): SecureContext {
+    const known = this.#contexts.get(fingerprint);
+    if (known !== undefined) {
+      // With few there is no order to keep.
+      if (this.#contexts.size > MOST_CONTEXTS / 2) {
+        this.#contexts.delete(fingerprint);
+        this.#contexts.set(fingerprint, known);
+      }
+      return known;
+    }
+    const context = createSecureContext({ ...this.#options, cert: chain, key });
+    this.#contexts.set(fingerprint, context);
+    for (const oldest of this.#contexts.keys()) {
+      if (this.#contexts.size <= MOST_CONTEXTS) break;
+      this.#contexts.delete(oldest);
     }
     return context;
   }

@@ -9,3 +9,11 @@ export interface TlsCertificate {
   /** SHA-256 of the end-entity certificate's DER, lower-case hex: its identity in logs and comparisons. */
   readonly fingerprint: string;
 }
+
+/** Names one entry of what is served; a certificate that is served for other names than before is another. */
+export function certificateKey({
+  fingerprint,
+  names,
+}: Pick<TlsCertificate, "fingerprint" | "names">): string {
+  return `${fingerprint} ${names.join(" ")}`;
+}

@@ -3,11 +3,24 @@ import type { Deadlines } from "../exchange/deadlines.ts";
 import type { UpstreamLoad } from "../metrics/request-counts.ts";
 import { Upstream, type BackendChange } from "./upstream.ts";
 
-/** The upstreams of one worker, by name. One whose configuration a reload leaves as it was is kept as it is. */
+interface Entry {
+  readonly configuration: UpstreamConfiguration;
+  readonly host: string;
+  readonly key: string;
+  /** Null until somebody asks for it. */
+  upstream: Upstream | null;
+  /** What the supervisor said before that; null for nothing. */
+  limit: number | null;
+}
+
+/**
+ * The upstreams of one worker, by name. One whose configuration a reload leaves as it was is kept as it is. One that
+ * nobody has asked for yet is not made, unless its health is watched: of ten thousand most are idle.
+ */
 export class Upstreams {
   readonly #deadlines: Deadlines;
   readonly #changed: (change: BackendChange) => void;
-  #all = new Map<string, { upstream: Upstream; key: string }>();
+  #all = new Map<string, Entry>();
 
   constructor(deadlines: Deadlines, changed: (change: BackendChange) => void) {
     this.#deadlines = deadlines;
@@ -29,38 +42,49 @@ export class Upstreams {
         before.delete(configuration.name);
         this.#all.set(configuration.name, same);
       } else {
-        const upstream = new Upstream(configuration, host, this.#deadlines, this.#changed);
-        this.#all.set(configuration.name, { upstream, key });
+        const entry: Entry = { configuration, host, key, upstream: null, limit: null };
+        this.#all.set(configuration.name, entry);
+        if (configuration.healthCheck !== null) this.#made(entry);
       }
     }
     // Requests that the others have go on; no new ones come.
-    for (const { upstream } of before.values()) upstream.close();
+    for (const { upstream } of before.values()) upstream?.close();
   }
 
   get(name: string): Upstream {
-    return (this.#all.get(name) as { upstream: Upstream }).upstream;
+    return this.#made(this.#all.get(name) as Entry);
   }
 
+  /** Of those that have anything to do or have had. */
   loads(): Record<string, UpstreamLoad> {
-    return Object.fromEntries(
-      [...this.#all].map(([name, { upstream }]) => [
-        name,
-        {
+    const loads: Record<string, UpstreamLoad> = {};
+    for (const [name, { upstream }] of this.#all)
+      if (upstream !== null)
+        loads[name] = {
           inFlight: upstream.admission.inFlight,
           waiting: upstream.admission.waiting,
           held: upstream.hold.size,
-        },
-      ]),
-    );
+        };
+    return loads;
   }
 
   /** Requests at a time that this worker may send. */
   setLimit(name: string, limit: number): void {
     const known = this.#all.get(name);
-    if (known !== undefined) known.upstream.admission.limit = limit;
+    if (known === undefined) return;
+    if (known.upstream === null) known.limit = limit;
+    else known.upstream.admission.limit = limit;
   }
 
   close(): void {
-    for (const { upstream } of this.#all.values()) upstream.close();
+    for (const { upstream } of this.#all.values()) upstream?.close();
+  }
+
+  #made(entry: Entry): Upstream {
+    if (entry.upstream !== null) return entry.upstream;
+    const upstream = new Upstream(entry.configuration, entry.host, this.#deadlines, this.#changed);
+    if (entry.limit !== null) upstream.admission.limit = entry.limit;
+    entry.upstream = upstream;
+    return upstream;
   }
 }

@@ -39,9 +39,7 @@ export class DataPlane {
   });
   readonly #bufferFolder: string | null;
   #configuration: Configuration;
-  #certificates: readonly TlsCertificate[] = [];
-  #ticketKeys: Buffer;
-  #table: CertificateTable;
+  readonly #table: CertificateTable;
   #challenges: ReadonlyMap<string, string> = new Map();
   #maintenance = new MaintenanceTable();
   #pipeline: Pipeline;
@@ -54,21 +52,19 @@ export class DataPlane {
   /** `bufferFolder`: the one folder that this worker may write to. */
   constructor(configuration: Configuration, ticketKeys: Buffer, bufferFolder: string | null) {
     this.#configuration = configuration;
-    this.#ticketKeys = ticketKeys;
     this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
     this.#upstreams = new Upstreams(this.#deadlines, (change) => logBackendChange(this.#logs.log, change));
     this.#configureParts(configuration);
-    this.#table = this.#makeTable();
+    this.#table = new CertificateTable(TLS_POLICIES[configuration.tls.policy], ticketKeys);
     this.#pipeline = this.#makePipeline();
   }
 
   configure(configuration: Configuration, ticketKeys: Buffer): void {
     this.#configuration = configuration;
-    this.#ticketKeys = ticketKeys;
     this.#logs.log.level = configuration.log.level;
     this.#configureParts(configuration);
-    this.#table = this.#makeTable();
+    this.#table.configure(TLS_POLICIES[configuration.tls.policy], ticketKeys);
     this.#pipeline = this.#makePipeline();
   }
 
@@ -80,9 +76,9 @@ export class DataPlane {
     this.#upstreams.configure([...sites, ...authServers(sites)]);
   }
 
-  setCertificates(certificates: readonly TlsCertificate[]): void {
-    this.#certificates = certificates;
-    this.#table = this.#makeTable();
+  /** `removed`: keys of certificates. */
+  changeCertificates(added: readonly TlsCertificate[], removed: readonly string[]): void {
+    this.#table.change(added, removed);
   }
 
   setChallenges(challenges: ReadonlyMap<string, string>): void {
@@ -276,14 +272,6 @@ export class DataPlane {
     this.#counts.ended("", "codec", "HTTP", "other", status, 0);
     if (this.#configuration.log.access)
       this.#logs.log.info({ client, status, cause, handler: "codec" }, "request refused");
-  }
-
-  #makeTable(): CertificateTable {
-    return new CertificateTable(
-      this.#certificates,
-      TLS_POLICIES[this.#configuration.tls.policy],
-      this.#ticketKeys,
-    );
   }
 
   #makePipeline(): Pipeline {

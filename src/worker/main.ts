@@ -26,7 +26,7 @@ function obey(order: WorkerOrder, handle: unknown): void {
       break;
     }
     case "certificates":
-      plane?.setCertificates(order.certificates);
+      plane?.changeCertificates(order.added, order.removed);
       break;
     case "challenges":
       plane?.setChallenges(new Map(order.challenges));

@@ -10,8 +10,10 @@ import { AccountStore } from "../../src/certificates/account-store.ts";
 import { DamagedFiles } from "../../src/certificates/damaged.ts";
 import { listFolder, writeDurably } from "../../src/certificates/durable-file.ts";
 import { EmbeddedCa } from "../../src/certificates/embedded-ca.ts";
+import { readPair } from "../../src/certificates/certificate-pair.ts";
 import { fileNameFor, fileNameForSet } from "../../src/certificates/file-name.ts";
 import { acceptIssued, CertificateStore, type StoredCertificate } from "../../src/certificates/store.ts";
+import { newestOf, StoredCertificates } from "../../src/certificates/stored-certificates.ts";
 import { PaddockError } from "../../src/errors.ts";
 import { DAY, listeningLogger, temporaryFolder } from "./fixtures.ts";
 import { HeldClock } from "./held-clock.ts";
@@ -123,17 +125,20 @@ void describe("the certificate store", () => {
     const good = await on.make(["example.org"]);
     const other = await on.make(["other.example.org"]);
     const document = { version: 1, ...good, names: ["example.org"] };
+    await on.store.save(good);
+    const path = join(on.storage, "certificates", "letsencrypt", `${fileNameForSet(["example.org"])}.json`);
+    const saved = await readFile(path, "utf8");
     const damages = {
       "cut off": JSON.stringify(document).slice(0, -40),
       "not JSON": good.key,
       "key of another": JSON.stringify({ ...document, key: other.key }),
       "not PEM": JSON.stringify({ ...document, chain: "hello" }),
+      "another key where a digest is": saved.replace(JSON.stringify(good.key), JSON.stringify(other.key)),
       "other names": JSON.stringify({ ...document, names: ["elsewhere.example.org"] }),
       "from the future": JSON.stringify({ ...document, version: 2 }),
       null: "null",
       empty: "",
     };
-    const path = join(on.storage, "certificates", "letsencrypt", `${fileNameForSet(["example.org"])}.json`);
     for (const [kind, text] of Object.entries(damages)) {
       await on.store.save(good);
       await writeFile(path, text);
@@ -160,6 +165,75 @@ void describe("the certificate store", () => {
         return true;
       },
     );
+  });
+});
+
+void describe("what the storage had", () => {
+  void it("is found by issuer and names, and stands in where it covers a name", async () => {
+    await using on = await parts();
+    const own = await on.make(["a.example.org", "b.example.org"]);
+    const wildcard = { ...(await on.make(["*.example.org"])), notAfter: own.notAfter + DAY };
+    const ended = { ...(await on.make(["a.example.org"])), notAfter: on.clock.now() - 1 };
+    const local = { ...(await on.make(["a.example.org"])), issuer: "local" };
+    const all = new StoredCertificates([own, wildcard, ended, local]);
+    assert.equal(all.of("letsencrypt", ["b.example.org", "a.example.org"]), own);
+    assert.equal(all.of("zerossl", ["a.example.org", "b.example.org"]), null);
+    assert.deepEqual(all.standInsFor(["A.example.org", "else.where"], "local", on.clock.now()), [
+      wildcard,
+      own,
+    ]);
+    assert.deepEqual(all.standInsFor(["example.org"], "local", on.clock.now()), []);
+    assert.equal(
+      newestOf([null, ended, own, { ...wildcard, issuedAt: own.issuedAt + 1 }], on.clock.now())?.names[0],
+      "*.example.org",
+    );
+  });
+});
+
+void describe("a certificate's names", () => {
+  void it("are read from whatever subjectAltName it has", async () => {
+    await using on = await parts();
+    const { chain, key } = await on.make(["b.example.org", "*.example.org", "192.0.2.1", "2001:db8::1"]);
+    assert.deepEqual(readPair(chain, key).certified, [
+      "b.example.org",
+      "*.example.org",
+      "192.0.2.1",
+      "2001:db8::1",
+    ]);
+    const folder = on.storage;
+    const san = "subjectAltName=URI:https://x.test/,DNS:A.test,email:a@b.test,IP:::1,DNS:c.test";
+    await run(
+      "openssl",
+      [
+        ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout k.pem -out c.pem -addext".split(
+          " ",
+        ),
+        san,
+      ],
+      { cwd: folder },
+    );
+    const [pem, secret] = await Promise.all(
+      ["c.pem", "k.pem"].map((name) => readFile(join(folder, name), "utf8")),
+    );
+    assert.deepEqual(readPair(String(pem), String(secret)).certified, ["a.test", "::1", "c.test"]);
+  });
+
+  void it("are not made of what stands inside another entry", async () => {
+    await using on = await parts();
+    const config =
+      "[req]\ndistinguished_name=d\nx509_extensions=e\n[d]\n[e]\nsubjectAltName=@s\n[s]\nURI.1=https://x.test/, DNS:evil.test\nDNS.1=a.test\n";
+    await writeFile(join(on.storage, "c.cnf"), config);
+    await run(
+      "openssl",
+      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout k.pem -out c.pem -config c.cnf".split(
+        " ",
+      ),
+      { cwd: on.storage },
+    );
+    const [pem, secret] = await Promise.all(
+      ["c.pem", "k.pem"].map((name) => readFile(join(on.storage, name), "utf8")),
+    );
+    assert.deepEqual(readPair(String(pem), String(secret)).certified, ["a.test"]);
   });
 });
 

@@ -1,0 +1,56 @@
+import { canonicalName } from "./certificate-pair.ts";
+import { setKey } from "./file-name.ts";
+import type { StoredCertificate } from "./store.ts";
+
+/** What the storage had at one moment, found by what it is for: each of ten thousand sites asks for its own. */
+export class StoredCertificates {
+  readonly #byIssuerAndSet = new Map<string, StoredCertificate>();
+  readonly #byName = new Map<string, StoredCertificate[]>();
+
+  constructor(all: readonly StoredCertificate[]) {
+    for (const certificate of all) {
+      this.#byIssuerAndSet.set(`${certificate.issuer} ${setKey(certificate.names)}`, certificate);
+      for (const name of certificate.certified) {
+        const before = this.#byName.get(name);
+        if (before === undefined) this.#byName.set(name, [certificate]);
+        else before.push(certificate);
+      }
+    }
+  }
+
+  /** The one that `issuer` made for exactly these names. */
+  of(issuer: string, names: readonly string[]): StoredCertificate | null {
+    return this.#byIssuerAndSet.get(`${issuer} ${setKey(names)}`) ?? null;
+  }
+
+  /**
+   * Those that are good for at least one of the names, by a wildcard too; the one that lasts longest first.
+   *
+   * @param local the embedded CA, whose temporary ones stand in anyway.
+   */
+  standInsFor(names: readonly string[], local: string, now: number): StoredCertificate[] {
+    const found = new Set<StoredCertificate>();
+    for (const name of names) {
+      const wanted = canonicalName(name);
+      const wildcard = `*${wanted.slice(Math.max(0, wanted.indexOf(".")))}`;
+      for (const key of [wanted, wildcard])
+        for (const certificate of this.#byName.get(key) ?? []) found.add(certificate);
+    }
+    return [...found]
+      .filter(({ issuer, notAfter }) => issuer !== local && notAfter > now)
+      .sort((a, b) => b.notAfter - a.notAfter);
+  }
+}
+
+/** The valid one that was issued last: after a fallback it is not the first issuer's. */
+export function newestOf(
+  found: readonly (StoredCertificate | null)[],
+  now: number,
+): StoredCertificate | null {
+  let newest: StoredCertificate | null = null;
+  for (const stored of found) {
+    if (stored === null || stored.notAfter <= now) continue;
+    if (newest === null || stored.issuedAt > newest.issuedAt) newest = stored;
+  }
+  return newest;
+}
