@@ -217,7 +217,10 @@ export class CertificateManager {
   }
 
   async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {
-    if (plan.kind === "files") return await FilesJob.open(plan, this.#options);
+    if (plan.kind === "files") {
+      const { clock, log } = this.#options;
+      return await FilesJob.open(plan, { clock, log, publish: () => this.#publish() });
+    }
     const job = new CertificateJob(plan, this.#context);
     await job.load(stored);
     return job;

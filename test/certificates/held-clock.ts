@@ -24,6 +24,11 @@ export class HeldClock implements Clock {
     return Math.min(Infinity, ...[...this.#timers].map(({ at }) => at));
   }
 
+  /** Jumps, back too where `by` is negative, as a clock that is set does: what is due fires at the next `advance`. */
+  jump(by: number): void {
+    this.#now += by;
+  }
+
   /** Moves on by `delay`, firing each timer at its time; `settle` is awaited after each. */
   async advance(delay: number, settle: () => Promise<void>): Promise<void> {
     const end = this.#now + delay;

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { chainComplaint } from "../../src/certificates/chain-order.ts";
 import type { CertificateManager } from "../../src/certificates/manager.ts";
 import type { WantedCertificate } from "../../src/certificates/plan.ts";
 import { PaddockError } from "../../src/errors.ts";
@@ -428,8 +429,60 @@ void describe("certificates of the operator's own", () => {
     const again = await files(on, manager, ["example.org", "*.example.org"]);
     await manager.configure([{ names: ["example.org", "www.example.org"], ...site }]);
     assert.equal(on.served.at(-1)?.[0]?.chain, again.made.chain);
-    await go(manager, on.clock, 8 * DAY);
+    on.clock.jump(8 * DAY);
+    await go(manager, on.clock, 0);
     assert.deepEqual([manager.status()[0]?.state, manager.served().length], ["failing", 1]);
+  });
+
+  void it("are taken anew when the files change, and never half", async () => {
+    await using on = await setup(new HeldClock());
+    const manager = await on.open();
+    const { made, ...site } = await files(on, manager, ["example.org"]);
+    await manager.configure([{ names: ["example.org"], ...site }]);
+    const next = await manager.local.issue({
+      names: ["example.org"],
+      replaces: null,
+      signal: new AbortController().signal,
+    });
+    const now = (): string | undefined => on.served.at(-1)?.[0]?.chain;
+    await writeFile(site.choice.cert, next.chain);
+    await go(manager, on.clock, 30_000);
+    assert.deepEqual([now(), manager.status()[0]?.state], [made.chain, "valid"]);
+    await writeFile(site.choice.key, next.key);
+    await go(manager, on.clock, 10_000);
+    assert.deepEqual([now(), on.served.at(-1)?.[0]?.key], [next.chain, next.key]);
+    assert.match(on.log.text(), /changed, and is served now/);
+  });
+
+  void it("are served on while the changed files cannot be used, which is said after a minute, once", async () => {
+    await using on = await setup(new HeldClock());
+    const manager = await on.open();
+    const { made, ...site } = await files(on, manager, ["example.org"]);
+    await manager.configure([{ names: ["example.org"], ...site }]);
+    await unlink(site.choice.key);
+    await go(manager, on.clock, 10 * MINUTE);
+    assert.equal(on.served.at(-1)?.[0]?.chain, made.chain);
+    const [status] = manager.status();
+    assert.equal(status?.state, "failing");
+    assert.match(status.lastError?.message ?? "", /have changed and cannot be used.*own-key\.pem/);
+    assert.equal(on.log.lines.filter(({ level }) => level === 50).length, 1);
+    await writeFile(site.choice.key, made.key);
+    await go(manager, on.clock, 10_000);
+    assert.deepEqual([manager.status()[0]?.state, manager.status()[0]?.lastError], ["valid", null]);
+  });
+
+  void it("with a missing intermediate are served, and the log names it", async () => {
+    await using on = await setup(new HeldClock());
+    const manager = await on.open();
+    const { made, ...site } = await files(on, manager, ["example.org"]);
+    const [leaf, intermediate] = made.chain.split(/(?<=-----END CERTIFICATE-----\n)/);
+    await writeFile(site.choice.cert, String(leaf));
+    await manager.configure([{ names: ["example.org"], ...site }]);
+    assert.match(on.log.text(), /the intermediate Paddock Local Intermediate CA [0-9a-f]+ is missing in it/);
+    assert.equal(chainComplaint(made.chain), null);
+    assert.match(chainComplaint(String(leaf) + String(leaf)) ?? "", /did not issue the one before it/);
+    assert.equal(chainComplaint(manager.rootCertificatePem), null);
+    assert.notEqual(intermediate, undefined);
   });
 
   void it("that do not fit are refused with the fix, and change nothing", async () => {
