@@ -47,7 +47,7 @@ export class Supervisor {
         configuration: this.#configuration,
         ticketKeys: this.#ticketKeys,
         certificates: [],
-        challenges: new Map(),
+        challenges: { answers: [], certificates: [] },
         maintenance: [],
         sockets: [],
       },

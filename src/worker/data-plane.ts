@@ -24,6 +24,7 @@ import { logBackendChange } from "./backend-log.ts";
 import type { Listener } from "./accepting-sockets.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { plainAddress } from "./plain-address.ts";
+import { ShownChallenges } from "./shown-challenges.ts";
 
 /** Everything that serves, in one worker: the state that messages change and the connections that use it. */
 export class DataPlane {
@@ -42,7 +43,7 @@ export class DataPlane {
   #certificates: readonly TlsCertificate[] = [];
   #ticketKeys: Buffer;
   #table: CertificateTable;
-  #challenges: ReadonlyMap<string, string> = new Map();
+  #shown = new ShownChallenges({ answers: [], certificates: [] });
   #maintenance = new MaintenanceTable();
   #pipeline: Pipeline;
   #speaksProxyProtocol = new AddressList([]);
@@ -85,8 +86,8 @@ export class DataPlane {
     this.#table = this.#makeTable();
   }
 
-  setChallenges(challenges: ReadonlyMap<string, string>): void {
-    this.#challenges = challenges;
+  setChallenges(challenges: ShownChallenges): void {
+    this.#shown = challenges;
   }
 
   setMaintenance(sites: readonly Maintenance[]): void {
@@ -142,6 +143,7 @@ export class DataPlane {
     acceptTls(
       socket,
       () => this.#table,
+      this.#shown.tls,
       this.#deadlines,
       (secured) => {
         this.#counts.handshake(secured.getProtocol() ?? "unknown", secured.isSessionReused());
@@ -279,11 +281,8 @@ export class DataPlane {
   }
 
   #makeTable(): CertificateTable {
-    return new CertificateTable(
-      this.#certificates,
-      TLS_POLICIES[this.#configuration.tls.policy],
-      this.#ticketKeys,
-    );
+    const { policy } = this.#configuration.tls;
+    return new CertificateTable(this.#certificates, TLS_POLICIES[policy], this.#ticketKeys);
   }
 
   #makePipeline(): Pipeline {
@@ -294,7 +293,7 @@ export class DataPlane {
       this.#rateLimits,
       this.#caches,
       this.#bufferFolder,
-      () => ({ challenges: this.#challenges, certificates: this.#table, maintenance: this.#maintenance }),
+      () => ({ challenges: this.#shown.answers, certificates: this.#table, maintenance: this.#maintenance }),
     );
   }
 }

@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { AccountKeeper, StoredAccount } from "../../src/acme/account.ts";
-import type { ChallengeBoard } from "../../src/acme/challenge.ts";
+import type { ChallengeAnswer, ChallengeBoard } from "../../src/acme/challenge.ts";
 import { AcmeIssuer, type AcmeIssuerOptions } from "../../src/acme/issuer.ts";
 import { systemClock } from "../../src/clock.ts";
+import type { ChallengeKind } from "../../src/config/challenges.ts";
 
 /** An account kept in memory. */
 export class MemoryAccounts implements AccountKeeper {
@@ -23,6 +24,7 @@ export class MemoryAccounts implements AccountKeeper {
 export class HttpBoard implements ChallengeBoard, AsyncDisposable {
   readonly shown = new Map<string, string>();
   readonly fetched: string[] = [];
+  readonly provenBy = new Map<string, ChallengeKind>();
   published = 0;
   readonly #server: Server;
 
@@ -46,13 +48,21 @@ export class HttpBoard implements ChallengeBoard, AsyncDisposable {
     return this;
   }
 
-  async publish(token: string, keyAuthorization: string): Promise<void> {
+  kindsFor(_name: string): readonly ChallengeKind[] {
+    return ["http-01"];
+  }
+
+  async publish({ token, keyAuthorization }: ChallengeAnswer, _signal: AbortSignal): Promise<void> {
     this.published += 1;
     this.shown.set(token, keyAuthorization);
   }
 
-  async withdraw(token: string): Promise<void> {
+  async withdraw({ token }: ChallengeAnswer): Promise<void> {
     this.shown.delete(token);
+  }
+
+  proven(name: string, kind: ChallengeKind): void {
+    this.provenBy.set(name, kind);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
