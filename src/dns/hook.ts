@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { messageOf, PaddockError } from "../errors.ts";
 
 /** So much of what the program writes to its standard error goes into the error, bytes; the end of it. */
-const KEPT = 2048;
+const KEPT = 1000;
 /** A child of the program may keep its standard error open when the program itself has gone, milliseconds. */
 const LAST_WORDS = 500;
 

@@ -1,28 +1,34 @@
 /** The certificate of tls-alpn-01, judged by openssl. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
+import { promisify } from "node:util";
 import { challengeCertificate } from "../../src/tls/challenge-certificate.ts";
 import { reverseName } from "../../src/tls/reverse-name.ts";
 
 const AUTHORIZATION =
   "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI";
 
-const openssl = (input: string, ...argv: string[]): string =>
-  execFileSync("openssl", argv, { input, encoding: "utf8", timeout: 10_000 });
+const run = promisify(execFile);
+
+async function openssl(input: string, ...argv: string[]): Promise<string> {
+  const running = run("openssl", argv, { timeout: 10_000 });
+  running.child.stdin?.end(input);
+  return (await running).stdout;
+}
 
 void describe("the challenge certificate of RFC 8737", () => {
   void it("has the digest of the key authorization in a critical acmeIdentifier, and nothing but the name", async () => {
     const { chain, key, names } = await challengeCertificate("Www.Example.org", AUTHORIZATION, Date.now());
     assert.deepEqual(names, ["www.example.org"]);
     const digest = createHash("sha256").update(AUTHORIZATION).digest("hex").toUpperCase();
-    const lines = openssl(chain, "asn1parse").split("\n");
+    const lines = (await openssl(chain, "asn1parse")).split("\n");
     const at = lines.findIndex((line) => line.includes("OBJECT") && line.includes("1.3.6.1.5.5.7.1.31"));
     assert.ok(at > 0, "openssl finds the extension's object identifier");
     assert.match(lines[at + 1] ?? "", /BOOLEAN\s+:255$/, "critical");
     assert.match(lines[at + 2] ?? "", new RegExp(`OCTET STRING\\s+\\[HEX DUMP\\]:0420${digest}$`));
-    const text = openssl(chain, "x509", "-noout", "-text");
+    const text = await openssl(chain, "x509", "-noout", "-text");
     assert.equal(text.match(/X509v3 Subject Alternative Name/g)?.length, 1);
     const read = new X509Certificate(chain);
     assert.equal(read.subjectAltName?.toLowerCase(), "dns:www.example.org");
