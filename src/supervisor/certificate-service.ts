@@ -42,6 +42,7 @@ export class CertificateService {
   async wanted(configuration: Configuration): Promise<WantedCertificates> {
     const { manager } = this;
     const board = new ConfiguredChallenges(configuration, this.#proving);
+    this.#proving.proven.keepOnly(new Set(configuration.sites.flatMap(({ names }) => names)));
     const issuers: Issuer[] = await Promise.all(
       configuration.issuers.map(async (issuer) =>
         issuer.kind === "local"

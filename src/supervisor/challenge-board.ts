@@ -11,9 +11,9 @@ export class WorkerChallengeBoard {
   /** Name to the moment when the challenge before is over: a server name has one certificate at a time. */
   readonly #turns = new Map<string, Promise<void>>();
   readonly #leave = new Map<string, () => void>();
-  readonly #workers: Workers;
+  readonly #workers: Pick<Workers, "setChallenges">;
 
-  constructor(workers: Workers) {
+  constructor(workers: Pick<Workers, "setChallenges">) {
     this.#workers = workers;
   }
 

@@ -51,11 +51,6 @@ export class ProvenChallenges {
   keepOnly(names: ReadonlySet<string>): void {
     for (const name of this.#kinds.keys()) if (!names.has(name)) this.#kinds.delete(name);
   }
-
-  /** Resolves when what was remembered is on the disk. */
-  async written(): Promise<void> {
-    await this.#writing;
-  }
 }
 
 /** What can be understood; a damaged file is as good as none. */

@@ -5,6 +5,7 @@ import { createServer, connect as connectPlain, type AddressInfo, type Server, t
 import { after, before, describe, it } from "node:test";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { Deadlines } from "../../src/exchange/deadlines.ts";
+import { acceptProxyHeader } from "../../src/proxy-protocol/accept.ts";
 import { acceptTls } from "../../src/tls/accept.ts";
 import { challengeCertificate } from "../../src/tls/challenge-certificate.ts";
 import { ChallengeTable } from "../../src/tls/challenge-table.ts";
@@ -19,6 +20,7 @@ void describe("the https listener", () => {
   let pending: ChallengeTable;
   let site: string;
   let served: string[] = [];
+  let proxied = false;
   let server: Server;
   const open = new Set<Socket>();
 
@@ -34,16 +36,19 @@ void describe("the https listener", () => {
     ]);
     server = createServer({ noDelay: true }, (socket) => {
       open.add(socket);
-      acceptTls(
-        socket,
-        () => table,
-        challenges,
-        deadlines,
-        (secured) => {
-          served.push(String(secured.alpnProtocol));
-          secured.on("data", () => secured.write("application data"));
-        },
-      );
+      const serve = (): void =>
+        acceptTls(
+          socket,
+          () => table,
+          challenges,
+          deadlines,
+          (secured) => {
+            served.push(String(secured.alpnProtocol));
+            secured.on("data", () => secured.write("application data"));
+          },
+        );
+      if (proxied) acceptProxyHeader(socket, deadlines, serve, assert.fail);
+      else serve();
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
   });
@@ -176,8 +181,37 @@ void describe("the https listener", () => {
     }
   });
 
+  void it("reads the ClientHello behind a PROXY header, in the same segment", async () => {
+    challenges = pending;
+    proxied = true;
+    const line = createServer((client) => {
+      const { port } = server.address() as AddressInfo;
+      const onward = connectPlain({ port, host: "127.0.0.1", noDelay: true });
+      for (const socket of [client, onward]) open.add(socket.on("error", () => undefined));
+      const header = Buffer.from("PROXY TCP4 192.0.2.1 192.0.2.2 1000 443\r\n");
+      client.once("data", (hello: Buffer) => {
+        onward.write(Buffer.concat([header, hello]));
+        client.pipe(onward);
+      });
+      onward.pipe(client);
+    }).listen(0, "127.0.0.1");
+    await once(line, "listening");
+    try {
+      const { port } = line.address() as AddressInfo;
+      const validated = await shakeHands({ ...acme, servername: "new.example", port });
+      assert.equal(validated.subject, "DNS:new.example");
+      const ordinary = await shakeHands({ servername: "site.example", port });
+      assert.equal(ordinary.fingerprint, site);
+      await answered(ordinary.socket);
+    } finally {
+      proxied = false;
+      line.close();
+    }
+  });
+
   void it("closes a connection that says nothing TLS while a challenge is pending", async () => {
     challenges = pending;
+    served = [];
     const { port } = server.address() as AddressInfo;
     const plain = connectPlain(port, "127.0.0.1");
     open.add(plain);
