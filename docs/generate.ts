@@ -14,7 +14,7 @@ const MINIMAL = join(import.meta.dirname, "../config/paddock.minimal.yaml");
 /** The whole page, with its final newline. */
 export function configurationPage(): string {
   const parts = [introduction(), sectionParts("##", "The top level", "", ROOT, "")];
-  return `${parts.flat().join("\n\n")}\n\n${variables()}\n\n${later()}\n`;
+  return `${parts.flat().join("\n\n")}\n\n${variables()}\n`;
 }
 
 function introduction(): string {
@@ -55,7 +55,7 @@ certificate from the embedded CA without being asked.`;
 
 /** A heading, a sentence, a table; then the sections inside. */
 function sectionParts(level: string, heading: string, doc: string, section: Section, path: string): string[] {
-  const rows = Object.entries(section).filter(([, entry]) => isNested(entry) || entry.later !== true);
+  const rows = Object.entries(section);
   // Sections of plain keys have a table of their own; a row that only points at it would say nothing.
   const shown = rows.filter(([, entry]) => !isNested(entry) || entry.env !== undefined || path !== "");
   const withVariables = shown.some(([, entry]) => entry.env !== undefined);
@@ -117,22 +117,6 @@ function variables(): string {
       .concat(Object.entries(SHORTCUTS).map(([name, doc]) => row([`\`${name}\``, doc])))
       .join("\n"),
   ].join("\n\n");
-}
-
-/** Keys that are refused today, each with `… is not available in this version`. */
-function later(): string {
-  const keys = laterKeys(ROOT, "").map((key) => `\`${key}\``);
-  return `## Not in this version
-
-These keys have their names and will come. Until then any value but the default is refused, never ignored:
-${keys.join(", ")}, and any entry of \`challenges\` but \`http-01\`.`;
-}
-
-function laterKeys(section: Section, path: string): string[] {
-  return Object.entries(section).flatMap(([key, entry]) => {
-    if (isNested(entry)) return laterKeys(entry.section, pathTo(path, key, entry));
-    return entry.later === true ? [path === "" ? key : `${path}.${key}`] : [];
-  });
 }
 
 if (import.meta.main) {

@@ -15,6 +15,14 @@ export interface WorkerUsage {
   readonly invalidated: InvalidatedKeys | null;
 }
 
+/** What the workers show to a CA that looks. */
+export interface PendingChallenges {
+  /** http-01: token and key authorization. */
+  readonly answers: readonly (readonly [string, string])[];
+  /** tls-alpn-01, each under the server name that the CA sends. */
+  readonly certificates: readonly TlsCertificate[];
+}
+
 /**
  * Supervisor to worker. Each carries an `id` and is answered with `{ done: id }` once it is in force, so that
  * the supervisor can wait until every worker holds a challenge token or a certificate.
@@ -26,18 +34,14 @@ export type WorkerOrder =
       readonly configuration: Configuration;
       readonly ticketKeys: string;
     }
-  /** What is new, and the fingerprints of what is not served any more; the others stay as they are. */
+  /** What is new, and the keys of what is not served any more; the others stay as they are. */
   | {
       readonly id: number;
       readonly type: "certificates";
       readonly added: readonly TlsCertificate[];
       readonly removed: readonly string[];
     }
-  | {
-      readonly id: number;
-      readonly type: "challenges";
-      readonly challenges: readonly (readonly [string, string])[];
-    }
+  | { readonly id: number; readonly type: "challenges"; readonly challenges: PendingChallenges }
   /** Once for each name of a site that is closed; all others are open. */
   | { readonly id: number; readonly type: "maintenance"; readonly sites: readonly Maintenance[] }
   | { readonly id: number; readonly type: "counts" }

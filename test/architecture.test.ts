@@ -16,7 +16,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["pipeline.ts", "worker-protocol.ts"],
   ["handlers/"],
   ["upstream/", "certificates/", "acme/"],
-  ["http2/", "tls/", "proxy-protocol/"],
+  ["http2/", "tls/", "proxy-protocol/", "dns/"],
   ["http1/"],
   ["buffering/"],
   ["exchange/"],

@@ -1,6 +1,9 @@
+import type { ChallengeKind } from "../config/challenges.ts";
 import { PaddockError } from "../errors.ts";
 import type { Account } from "./account.ts";
-import { challengesOf, keyAuthorization, type Challenge, type ChallengeBoard } from "./challenge.ts";
+import { fixFor } from "./challenge-fixes.ts";
+import { notShown, type ChallengeTrials } from "./challenge-trials.ts";
+import { challengesOf, keyAuthorization, type ChallengeBoard } from "./challenge.ts";
 import { record } from "./directory.ts";
 import { poll } from "./polling.ts";
 import { problemOf } from "./problem.ts";
@@ -11,75 +14,104 @@ const PATIENCE = 5 * 60_000;
 /** For telling the CA, after a failure, that the authorization is not wanted any more. */
 const FAREWELL = 5_000;
 
+/** What the authorizations of one attempt share. */
+export interface Proving {
+  readonly account: Account;
+  readonly board: ChallengeBoard;
+  readonly trials: ChallengeTrials;
+}
+
 /**
  * Proves control of one name (RFC 8555 §7.5). One that is valid already is left as it is.
  *
- * @throws AcmeProblem with the challenge's error when the CA refuses; PaddockError `acme.no-usable-challenge`.
+ * @returns "spent" where the CA refused a challenge, and another kind is left to be tried with a new order.
+ * @throws PaddockError where nothing is left to be tried: AcmeProblem with the challenge's error where one kind was
+ * tried, `acme.challenges-failed` where several were, `acme.no-usable-challenge` where none could be.
  */
 export async function fulfilAuthorization(
   session: Session,
-  account: Account,
   url: string,
-  board: ChallengeBoard,
-): Promise<void> {
+  proving: Proving,
+): Promise<"valid" | "spent"> {
+  const { account } = proving;
   const authorization = await session.post(url, null, account);
-  const name = nameOf(authorization);
   const status = statusOf(authorization);
-  if (status === "valid") return;
-  if (status !== "pending") throw refused(authorization, name);
+  if (status === "valid") return "valid";
+  if (status !== "pending") throw refused(authorization, nameOf(authorization));
   try {
-    await answer(session, account, { url, name, authorization, board });
+    return await prove(session, url, authorization, proving);
   } catch (error) {
     await deactivate(session, account, url);
     throw error;
   }
 }
 
-async function answer(
+/** An answer that could not be shown costs nothing: the CA has not looked, so the next kind may use the same order. */
+async function prove(
   session: Session,
-  account: Account,
-  pending: { url: string; name: string; authorization: AcmeResponse; board: ChallengeBoard },
-): Promise<void> {
-  const { url, name, authorization, board } = pending;
-  const challenge = chooseChallenge(authorization, name);
-  try {
-    await board.publish(challenge.token, keyAuthorization(challenge.token, account.thumbprint));
-    session.signal.throwIfAborted();
-    // One that is processing or valid was answered before, and answering twice is an error (§7.5.1).
-    if (challenge.status === "pending") await session.post(challenge.url, {}, account, { about: name });
-    const decided = await poll({
-      first: authorization,
-      ask: () => session.post(url, null, account, { about: name }),
-      done: (response) => statusOf(response) !== "pending",
-      what: `the authorization of ${name}`,
-      patience: PATIENCE,
-      clock: session.clock,
-      signal: session.signal,
-    });
-    if (statusOf(decided) !== "valid") throw refused(decided, name);
-  } finally {
-    await board.withdraw(challenge.token);
+  url: string,
+  authorization: AcmeResponse,
+  { account, board, trials }: Proving,
+): Promise<"valid" | "spent"> {
+  const name = nameOf(authorization);
+  const offered = challengesOf(authorization.body["challenges"]);
+  for (;;) {
+    const challenge = trials.next(name, offered);
+    const kind = challenge.type;
+    const answer = {
+      kind,
+      name: name.replace(/^\*\./, ""),
+      token: challenge.token,
+      keyAuthorization: keyAuthorization(challenge.token, account.thumbprint),
+    };
+    try {
+      try {
+        await board.publish(answer, session.signal);
+      } catch (error) {
+        session.signal.throwIfAborted();
+        trials.failed(name, kind, notShown(name, kind, error));
+        continue;
+      }
+      session.signal.throwIfAborted();
+      // One that is processing or valid was answered before, and answering twice is an error (§7.5.1).
+      if (challenge.status === "pending") await session.post(challenge.url, {}, account, { about: name });
+      const decided = await poll({
+        first: authorization,
+        ask: () => session.post(url, null, account, { about: name }),
+        done: (response) => statusOf(response) !== "pending",
+        what: `the authorization of ${name}`,
+        patience: PATIENCE,
+        clock: session.clock,
+        signal: session.signal,
+      });
+      if (statusOf(decided) === "valid") {
+        board.proven(name, kind);
+        return "valid";
+      }
+      trials.failed(name, kind, refused(decided, name, kind));
+      // Throws what all of them said where none is left.
+      trials.next(name, offered);
+      return "spent";
+    } finally {
+      await board.withdraw(answer);
+    }
   }
 }
 
-function chooseChallenge(authorization: AcmeResponse, name: string): Challenge {
-  const offered = challengesOf(authorization.body["challenges"]);
-  const chosen = offered.find((challenge) => challenge.type === "http-01");
-  if (chosen !== undefined) return chosen;
-  const types = offered.map((challenge) => challenge.type).join(", ");
-  throw new PaddockError(
-    "acme.no-usable-challenge",
-    `the CA offers no http-01 for ${name}, only: ${types || "nothing"}`,
-    {
-      fix: "Wildcards need dns-01; list the names one by one, or set `certificate` of the site to files.",
-    },
-  );
-}
-
 /** The reason is in the challenge that failed, or nowhere (an authorization that expired or was deactivated). */
-function refused(authorization: AcmeResponse, name: string): Error {
+function refused(authorization: AcmeResponse, name: string, kind: ChallengeKind | null = null): PaddockError {
   const failed = challengesOf(authorization.body["challenges"]).find((challenge) => challenge.error !== null);
-  if (failed !== undefined) return problemOf(failed.error, { status: null, retryAfter: null, about: name });
+  if (failed !== undefined) {
+    const about = kind === null ? name : `${name}, ${kind}`;
+    const type = String(record(failed.error)["type"]);
+    const fix = kind === null ? undefined : fixFor(kind, type);
+    return problemOf(failed.error, {
+      status: null,
+      retryAfter: null,
+      about,
+      ...(fix === undefined ? {} : { fix }),
+    });
+  }
   return new PaddockError(
     "acme.authorization-refused",
     `the authorization of ${name} is ${statusOf(authorization)}`,

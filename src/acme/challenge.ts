@@ -1,12 +1,29 @@
+import type { ChallengeKind } from "../config/challenges.ts";
+
+/** What is shown to the CA, by whichever kind of challenge. */
+export interface ChallengeAnswer {
+  readonly kind: ChallengeKind;
+  /** A DNS name, without the `*.` of a wildcard, or an IP address. */
+  readonly name: string;
+  readonly token: string;
+  /** RFC 8555 §8.1. */
+  readonly keyAuthorization: string;
+}
+
 /**
- * Where http-01 answers are shown.
+ * Where answers to challenges are shown.
  *
- * `publish` MUST resolve only once every worker answers `/.well-known/acme-challenge/TOKEN` with the key
- * authorization, since the CA is told right after. `withdraw` MUST accept a token that was never published.
+ * `publish` MUST resolve only once everybody whom the CA may ask gives the answer, since the CA is told right after:
+ * every worker, every name server. It rejects where the answer cannot be shown, and SHOULD say by a PaddockError why.
+ * `withdraw` is called after each `publish`, however it ended and also where it was aborted; it MUST NOT reject.
  */
 export interface ChallengeBoard {
-  publish(token: string, keyAuthorization: string): Promise<void>;
-  withdraw(token: string): Promise<void>;
+  /** What may be tried for a name, best first; a wildcard's name begins with `*.`. */
+  kindsFor(name: string): readonly ChallengeKind[];
+  publish(answer: ChallengeAnswer, signal: AbortSignal): Promise<void>;
+  withdraw(answer: ChallengeAnswer): Promise<void>;
+  /** The CA has taken `kind` for `name`; the next time it SHOULD be the first to be tried. MUST NOT throw. */
+  proven(name: string, kind: ChallengeKind): void;
 }
 
 /** A challenge object (RFC 8555 §8). */

@@ -9,13 +9,14 @@ import {
   type AccountKeeper,
   type ExternalAccount,
 } from "./account.ts";
-import { fulfilAuthorization } from "./authorization.ts";
+import { fulfilAuthorization, type Proving } from "./authorization.ts";
 import { certificateRequest, generateCertificateKey } from "./certificate-request.ts";
 import { downloadCertificate } from "./certificate.ts";
+import { ChallengeTrials } from "./challenge-trials.ts";
 import type { ChallengeBoard } from "./challenge.ts";
 import { fetchDirectory } from "./directory.ts";
 import { NoncePool } from "./nonces.ts";
-import { createOrder, finalizeOrder, settleOrder } from "./order.ts";
+import { createOrder, finalizeOrder, settleOrder, type Order } from "./order.ts";
 import { isProblem } from "./problem.ts";
 import { certificateId, fetchRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
 import { Session } from "./session.ts";
@@ -116,15 +117,11 @@ export class AcmeIssuer {
       request.replaces !== null && session.directory.renewalInfo !== null
         ? certificateId(request.replaces)
         : null;
-    let order = await createOrder(session, account, {
+    const order = await this.#readyOrder(session, account, {
       names: request.names,
       profile: this.#options.profile,
       replaces,
     });
-    if (order.status === "pending") {
-      await this.#authorize(session, account, order.authorizations);
-      order = await settleOrder(session, account, order, "ready");
-    }
     const keys = await generateCertificateKey();
     const csr = await certificateRequest(request.names, keys);
     const url = await finalizeOrder(session, account, order, csr);
@@ -133,22 +130,45 @@ export class AcmeIssuer {
     return { chain, key: keys.privateKey.export({ type: "pkcs8", format: "pem" }) };
   }
 
-  /** All names at once; the first that fails ends the others, and each has cleaned up when this rejects. */
-  async #authorize(session: Session, account: Account, urls: readonly string[]): Promise<void> {
+  /** An order with every name proven. Each round spends a kind of challenge, so there are few of them. */
+  async #readyOrder(
+    session: Session,
+    account: Account,
+    wanted: Parameters<typeof createOrder>[2],
+  ): Promise<Order> {
+    const { board } = this.#options;
+    const proving = { account, board, trials: new ChallengeTrials(board) };
+    for (;;) {
+      const order = await createOrder(session, account, wanted);
+      if (order.status !== "pending") return order;
+      if (await this.#authorize(session, order.authorizations, proving))
+        return await settleOrder(session, account, order, "ready");
+    }
+  }
+
+  /**
+   * All names at once. The first that cannot be proven at all ends the others; one for which another kind of challenge
+   * is left does not, so that the next order knows of all that failed. Each has cleaned up when this settles.
+   *
+   * @returns whether all of them are valid.
+   */
+  async #authorize(session: Session, urls: readonly string[], proving: Proving): Promise<boolean> {
     const ending = new AbortController();
     const shared = session.with(AbortSignal.any([session.signal, ending.signal]));
     const failures: unknown[] = [];
-    await Promise.all(
+    const outcomes = await Promise.all(
       urls.map(async (url) => {
         try {
-          await fulfilAuthorization(shared, account, url, this.#options.board);
+          return await fulfilAuthorization(shared, url, proving);
         } catch (error) {
           failures.push(error);
           ending.abort();
+          return "failed";
         }
       }),
     );
     if (failures.length > 0) throw failures[0];
+    return outcomes.every((outcome) => outcome === "valid");
   }
 }
 

@@ -59,12 +59,14 @@ export class AcmeProblem extends PaddockError {
     subproblems: readonly Subproblem[];
     retryAfter: number | null;
     about?: string | null;
+    /** In place of the one that goes with the type. */
+    fix?: string;
   }) {
     const kind = shortType(options.type);
     const code = kind === null ? `acme.http-${options.status ?? "none"}` : `acme.${kind}`;
     const about = (options.about ?? null) === null ? "" : `${options.about}: `;
     const parts = options.subproblems.map((sub) => `${sub.identifier ?? "?"}: ${sub.detail}`);
-    const fix = FIXES[kind ?? (unavailable(options.status) ? "serverInternal" : "")];
+    const fix = options.fix ?? FIXES[kind ?? (unavailable(options.status) ? "serverInternal" : "")];
     super(code, `${about}${[options.detail, ...parts].join("; ")}`, fix === undefined ? {} : { fix });
     this.type = options.type;
     this.detail = options.detail;
@@ -91,7 +93,7 @@ export class AcmeProblem extends PaddockError {
  */
 export function problemOf(
   body: unknown,
-  context: { status: number | null; retryAfter: number | null; about?: string | null },
+  context: { status: number | null; retryAfter: number | null; about?: string | null; fix?: string },
 ): AcmeProblem {
   const document = isObject(body) ? body : {};
   const type = typeof document["type"] === "string" ? document["type"] : "about:blank";

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { formatListenAddress, parseListenAddress } from "./addresses.ts";
+import { assembleChallenges } from "./challenge-settings.ts";
 import type {
   Configuration,
   LimitConfiguration,
@@ -26,24 +27,34 @@ export function assemble(
   const { values } = root;
   const admin = sectionOf(root, "admin");
   const issuers = assembleIssuers(root, context);
+  const listen = assembleListeners(sectionOf(root, "listen"), admin, context);
+  const proving = assembleChallenges(root, listen, context);
   return deepFreeze({
     file: context.file,
     email: values["email"] as string | null,
     storage: pathOf(root, "storage", context),
     workers: values["workers"] === "auto" ? availableParallelism() : (values["workers"] as number),
     trustedProxies: networksOf(values["trustedProxies"] as readonly unknown[]),
-    listen: assembleListeners(sectionOf(root, "listen"), admin, context),
+    listen,
     admin: {
       listen: listenAddress(admin.values["listen"]) ?? null,
       socket: pathOf(admin, "socket", context),
     },
     log: sectionOf(root, "log").values as unknown as LogConfiguration,
     issuers,
+    challenges: proving.challenges,
+    dns: proving.dns,
     tls: sectionOf(root, "tls").values as unknown as Configuration["tls"],
     timeouts: sectionOf(root, "timeouts").values as unknown as TimeoutConfiguration,
     limits: sectionOf(root, "limits").values as unknown as LimitConfiguration,
     shutdownTimeout: values["shutdownTimeout"] as number,
-    sites: assembleSites(root, environmentSite, assembleUpstreams(root, context), issuers, context),
+    sites: assembleSites(
+      root,
+      environmentSite,
+      assembleUpstreams(root, context),
+      { issuers, proving },
+      context,
+    ),
   });
 }
 

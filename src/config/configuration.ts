@@ -1,3 +1,5 @@
+import type { ChallengeKind } from "./challenges.ts";
+
 /**
  * The validated configuration. `load.ts` makes it from a file and the environment, checks it once and freezes
  * it; nobody else makes one. Durations are milliseconds and sizes are bytes.
@@ -26,6 +28,10 @@ export interface Configuration {
   };
   readonly log: LogConfiguration;
   readonly issuers: readonly IssuerConfiguration[];
+  /** How a CA may be shown that a name is ours, in this order; only what can be answered. */
+  readonly challenges: readonly ChallengeKind[];
+  /** Null where there is no dns-01. */
+  readonly dns: DnsConfiguration | null;
   readonly tls: { readonly policy: "intermediate" | "modern" };
   readonly timeouts: TimeoutConfiguration;
   readonly limits: LimitConfiguration;
@@ -55,6 +61,18 @@ export type IssuerConfiguration =
       readonly trustedRoots: string | null;
       readonly eab: { readonly keyId: string; readonly hmacKey: string } | null;
     };
+
+export interface DnsConfiguration {
+  /** Absolute path of the program that adds and removes TXT records. */
+  readonly hook: string;
+  readonly hookTimeout: number;
+  /** `ADDRESS` or `ADDRESS:PORT`; empty for those of the system. */
+  readonly resolvers: readonly string[];
+  /** Where the record must be, in the same form; empty for the name servers of its zone. */
+  readonly nameServers: readonly string[];
+  /** 0: the CA is told at once. */
+  readonly propagationTimeout: number;
+}
 
 export interface TimeoutConfiguration {
   /** Request head, from its first byte. */

@@ -14,11 +14,16 @@ export function checkFolder(path: string, place: Place, problems: ProblemList): 
   );
 }
 
+/** A regular file that this user may run. */
+export function checkProgram(path: string, place: Place, problems: ProblemList): string {
+  return check(path, place, problems, "program", constants.X_OK, (stats) => stats.isFile());
+}
+
 function check(
   path: string,
   place: Place,
   problems: ProblemList,
-  kind: "file" | "folder",
+  kind: "file" | "folder" | "program",
   mode: number,
   isKind: (stats: Stats) => boolean,
 ): string {
@@ -31,7 +36,7 @@ function check(
       code === "ENOENT"
         ? `the ${kind} ${path} does not exist`
         : code === "EACCES"
-          ? `the ${kind} ${path} may not be read by user ${process.getuid?.() ?? "?"}; give it permission on each part of the path`
+          ? `the ${kind} ${path} may not be ${kind === "program" ? "run" : "read"} by user ${process.getuid?.() ?? "?"}; give it permission on each part of the path`
           : `the ${kind} ${path} cannot be read: ${code}`;
     problems.add(place, reason);
   }

@@ -4,23 +4,13 @@ import {
   parseUpstreamAddress,
   type Parsed,
 } from "./addresses.ts";
+import { CHALLENGE_KINDS } from "./challenges.ts";
+import { parseNameServer } from "./name-server.ts";
 import { parseAuthServer } from "./auth-server.ts";
 import { parseDuration, parseRate, parseSize } from "./measures.ts";
 import { parseNetwork } from "./networks.ts";
 import { parsePasswordHash } from "./password-hash.ts";
-import {
-  asText,
-  fail,
-  list,
-  mapping,
-  measure,
-  oneOf,
-  only,
-  scalar,
-  show,
-  unavailable,
-  type Format,
-} from "./format.ts";
+import { asText, fail, list, mapping, measure, oneOf, only, scalar, show, type Format } from "./format.ts";
 import { didYouMean } from "./nearest.ts";
 import { parseSiteName } from "./site-name.ts";
 
@@ -142,10 +132,10 @@ export const FORMATS = {
   staticMappings: mapping("URL prefix to folder", checkPrefix, (_, folder) => plainText(asText(folder))),
   headers: mapping("field name to value; null removes", checkFieldName, checkFieldValue),
   challenges: list("list", (text) => {
-    if (text === "tls-alpn-01" || text === "dns-01")
-      unavailable(`the challenge ${text}`, "remove it from the list");
-    if (text !== "http-01") fail(`"${text}" is no challenge${didYouMean(text, ["http-01"])}`);
+    const known: readonly string[] = CHALLENGE_KINDS;
+    if (!known.includes(text)) fail(`"${text}" is no challenge${didYouMean(text, known)}`);
   }),
+  nameServers: list("list of `ADDRESS` or `ADDRESS:PORT`", (text) => parsed(parseNameServer(text))),
   networks: list("list of networks, such as `10.0.0.0/8`, or `all`", (text) => parsed(parseNetwork(text))),
   methods: list("list of methods", (text) => {
     // RFC 9110 section 9.1: methods are case-sensitive, so a lower-case one would never fit.
@@ -191,13 +181,6 @@ export const FORMATS = {
     },
   },
   onlyFalse: only("`false`", false),
-  notYet: {
-    says: "",
-    shape: "scalar",
-    check: (value: unknown) => {
-      if (value !== undefined) unavailable("this key", "remove it");
-    },
-  },
 } as const satisfies Readonly<Record<string, Format>>;
 
 export type FormatName = keyof typeof FORMATS;

@@ -241,7 +241,6 @@ function plainValue(node: SourceNode, key: Key): { value: unknown } | { problem:
   if (node.kind === "scalar" && node.value === null)
     return { problem: "has no value; give it one, or remove the key" };
   if (falseIsEmpty === true && node.kind === "scalar" && node.value === false) return { value: [] };
-  if (key.later) return { value: node.kind === "scalar" ? node.value : [] };
   if (node.kind !== shape) {
     if (shape === "scalar") return { problem: `must be a single value, not ${describe(node)}` };
     return { problem: `must be a ${shape}, not ${describe(node)}` };

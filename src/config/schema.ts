@@ -33,6 +33,31 @@ const ISSUER: Section = {
   eab: { doc: "External account binding, where the CA asks for one.", nested: "one", section: EAB },
 };
 
+const DNS: Section = {
+  hook: {
+    doc: "Called as `HOOK present NAME VALUE` to add a TXT record and `HOOK cleanup NAME VALUE` to remove that one, without a shell, with PATH, HOME and LANG alone in its environment.",
+    format: "path",
+    default: null,
+    required: true,
+  },
+  hookTimeout: { doc: "For one call of it.", format: "duration", default: "30s" },
+  propagationTimeout: {
+    doc: "How long the record may take to be at all name servers of its zone; the CA is told then. `0s` tells it at once.",
+    format: "duration",
+    default: "2m",
+  },
+  resolvers: {
+    doc: "Who is asked for CNAMEs and for the zone's name servers, in place of the system's resolvers.",
+    format: "nameServers",
+    default: [],
+  },
+  nameServers: {
+    doc: "Where the record must be, in place of the zone's own name servers: where those that the world asks cannot be reached from here.",
+    format: "nameServers",
+    default: [],
+  },
+};
+
 const LISTEN: Section = {
   http: {
     doc: "Challenges and redirects to https. `[]` turns it off.",
@@ -116,7 +141,7 @@ const CLIENT_LIMITS: Section = {
   },
 };
 
-/** The whole file. Every key of the contract is here, also those that this version refuses. */
+/** The whole file. Every key of the contract is here. */
 export const ROOT: Section = {
   email: { doc: "Contact for the CA.", format: "email", default: null, env: "PADDOCK_EMAIL" },
   storage: {
@@ -167,12 +192,17 @@ export const ROOT: Section = {
     env: "PADDOCK_ISSUERS",
   },
   challenges: {
-    doc: "How the CA may check the names. `http-01` in this version.",
+    doc: "How the CA may check the names, in this order: a kind that fails is followed by the next, and the one that worked is tried first the next time. `dns-01` joins the list where `dns.hook` is set and this key is not.",
     format: "challenges",
-    default: ["http-01"],
+    default: ["http-01", "tls-alpn-01"],
     env: "PADDOCK_CHALLENGES",
   },
-  dns: { doc: "Program for dns-01.", format: "notYet", default: null, later: true, env: "PADDOCK_DNS" },
+  dns: {
+    doc: "The program that changes the DNS for dns-01; wildcards need it.",
+    nested: "one",
+    section: DNS,
+    env: "PADDOCK_DNS",
+  },
   upstreams: {
     doc: "Apps by name, for sites that share one or need other timeouts.",
     nested: "named",

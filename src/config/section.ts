@@ -12,8 +12,6 @@ export interface Key {
   /** The key must be given. */
   readonly required?: true;
   readonly sensitive?: true;
-  /** The contract knows the key, this version does not: the documentation lists it apart. */
-  readonly later?: true;
 }
 
 /** A key whose value is a section of its own: one, a list, or a mapping of names to sections. */

@@ -8,6 +8,7 @@ import type {
   SiteConfiguration,
   StaticMapping,
 } from "./configuration.ts";
+import { whyUnprovable, type ChallengeSettings } from "./challenge-settings.ts";
 import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { readErrorPages } from "./error-pages.ts";
 import { checkFile, checkFolder } from "./files.ts";
@@ -21,6 +22,12 @@ import { placeOf, type SectionValues } from "./section-values.ts";
 import { parseSiteName } from "./site-name.ts";
 import { siteUpstream, type NamedUpstreams } from "./upstreams.ts";
 
+/** Where certificates come from, and how a CA may be shown whose the names are. */
+interface Issuance {
+  readonly issuers: readonly IssuerConfiguration[];
+  readonly proving: ChallengeSettings;
+}
+
 /** What the checks across sites know of the names so far: which site has a name, and where it says so. */
 type KnownNames = Map<string, { readonly site: SectionValues; readonly place: Place }>;
 
@@ -32,7 +39,7 @@ export function assembleSites(
   root: SectionValues,
   environmentSite: SectionValues | undefined,
   upstreams: NamedUpstreams,
-  issuers: readonly IssuerConfiguration[],
+  issuance: Issuance,
   context: AssemblyContext,
 ): SiteConfiguration[] {
   const written = root.list["sites"] ?? [];
@@ -52,14 +59,14 @@ export function assembleSites(
         : "there are no sites; add one with names and upstream",
     );
   const known: KnownNames = new Map();
-  return sections.flatMap((section) => assembleSite(section, known, upstreams, issuers, context) ?? []);
+  return sections.flatMap((section) => assembleSite(section, known, upstreams, issuance, context) ?? []);
 }
 
 function assembleSite(
   section: SectionValues,
   known: KnownNames,
   upstreams: NamedUpstreams,
-  issuers: readonly IssuerConfiguration[],
+  issuance: Issuance,
   context: AssemblyContext,
 ): SiteConfiguration | undefined {
   const { values, one } = section;
@@ -74,7 +81,7 @@ function assembleSite(
   const certificate = assembleCertificate(section, context);
   const names = assembleNames(section, known, context);
   const protection = ownProtection("/", section, context);
-  checkIssuable(section, certificate, issuers, context);
+  checkIssuable(section, certificate, issuance, context);
   const canonical = assembleCanonical(section, names, context);
   const [first, ...others] = names;
   if (first === undefined) return undefined;
@@ -242,19 +249,16 @@ function assembleCertificate(section: SectionValues, context: AssemblyContext): 
 function checkIssuable(
   section: SectionValues,
   certificate: CertificateChoice,
-  issuers: readonly IssuerConfiguration[],
+  { issuers, proving }: Issuance,
   context: AssemblyContext,
 ): void {
   if (certificate.kind !== "auto" || !issuers.some((issuer) => issuer.kind === "acme")) return;
   for (const [index, name] of (section.values["names"] as readonly unknown[]).entries()) {
     const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
     if (parsed === undefined || "problem" in parsed) continue;
-    if (!parsed.value.startsWith("*.") || isLocalName(parsed.value)) continue;
-    // RFC 8555 leaves wildcards to the CA; every public CA asks for dns-01 (CA/B baseline 3.2.2.4).
-    context.problems.add(
-      placeOf(section, ["names", String(index)]),
-      `${parsed.value}: a CA certifies a wildcard by dns-01 only, which is not available in this version; name the hosts, or set certificate to local or to files`,
-    );
+    if (isLocalName(parsed.value)) continue;
+    const reason = whyUnprovable(parsed.value, proving);
+    if (reason !== null) context.problems.add(placeOf(section, ["names", String(index)]), reason);
   }
 }
 

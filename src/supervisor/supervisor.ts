@@ -47,7 +47,7 @@ export class Supervisor {
         configuration: this.#configuration,
         ticketKeys: this.#ticketKeys,
         certificates: new Map(),
-        challenges: new Map(),
+        challenges: { answers: [], certificates: [] },
         maintenance: [],
         sockets: [],
       },

@@ -7,7 +7,7 @@ import type { Maintenance } from "../handlers/maintenance.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { WorkerCounts } from "../metrics/request-counts.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
-import type { WorkerUsage } from "../worker-protocol.ts";
+import type { PendingChallenges, WorkerUsage } from "../worker-protocol.ts";
 import { keyed } from "./certificate-changes.ts";
 import { socketsOf, type ListeningSocket } from "./listeners.ts";
 import { WorkerProcess } from "./worker-process.ts";
@@ -25,7 +25,7 @@ interface Knowledge {
   configuration: Configuration;
   ticketKeys: string;
   certificates: ReadonlyMap<string, TlsCertificate>;
-  challenges: ReadonlyMap<string, string>;
+  challenges: PendingChallenges;
   maintenance: readonly Maintenance[];
   sockets: readonly ListeningSocket[];
 }
@@ -100,9 +100,9 @@ export class Workers {
   }
 
   /** Resolves when every worker answers with them. */
-  async setChallenges(challenges: ReadonlyMap<string, string>): Promise<void> {
+  async setChallenges(challenges: PendingChallenges): Promise<void> {
     this.#known.challenges = challenges;
-    await this.#tellAll((worker) => worker.order({ type: "challenges", challenges: [...challenges] }));
+    await this.#tellAll((worker) => worker.order({ type: "challenges", challenges }));
   }
 
   /** Resolves when every worker answers by them. */
@@ -168,7 +168,7 @@ export class Workers {
     await worker.started();
     const { configuration, ticketKeys, certificates, challenges, maintenance } = this.#known;
     await worker.order({ type: "configure", configuration, ticketKeys });
-    await worker.order({ type: "challenges", challenges: [...challenges] });
+    await worker.order({ type: "challenges", challenges });
     await worker.serve(certificates);
     await worker.order({ type: "maintenance", sites: maintenance });
     // What changed while it started is sent once more; from here on it is told with the others.
@@ -176,7 +176,7 @@ export class Workers {
     this.#serving.push(worker);
     await worker.serve(this.#known.certificates);
     if (this.#known.challenges !== challenges) {
-      await worker.order({ type: "challenges", challenges: [...this.#known.challenges] });
+      await worker.order({ type: "challenges", challenges: this.#known.challenges });
     }
     if (this.#known.maintenance !== maintenance) {
       await worker.order({ type: "maintenance", sites: this.#known.maintenance });

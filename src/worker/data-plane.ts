@@ -24,6 +24,7 @@ import { logBackendChange } from "./backend-log.ts";
 import type { Listener } from "./accepting-sockets.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { plainAddress } from "./plain-address.ts";
+import { ShownChallenges } from "./shown-challenges.ts";
 
 /** Everything that serves, in one worker: the state that messages change and the connections that use it. */
 export class DataPlane {
@@ -40,7 +41,7 @@ export class DataPlane {
   readonly #bufferFolder: string | null;
   #configuration: Configuration;
   readonly #table: CertificateTable;
-  #challenges: ReadonlyMap<string, string> = new Map();
+  #shown = new ShownChallenges({ answers: [], certificates: [] });
   #maintenance = new MaintenanceTable();
   #pipeline: Pipeline;
   #speaksProxyProtocol = new AddressList([]);
@@ -81,8 +82,8 @@ export class DataPlane {
     this.#table.change(added, removed);
   }
 
-  setChallenges(challenges: ReadonlyMap<string, string>): void {
-    this.#challenges = challenges;
+  setChallenges(challenges: ShownChallenges): void {
+    this.#shown = challenges;
   }
 
   setMaintenance(sites: readonly Maintenance[]): void {
@@ -138,6 +139,7 @@ export class DataPlane {
     acceptTls(
       socket,
       () => this.#table,
+      this.#shown.tls,
       this.#deadlines,
       (secured) => {
         this.#counts.handshake(secured.getProtocol() ?? "unknown", secured.isSessionReused());
@@ -282,7 +284,7 @@ export class DataPlane {
       this.#rateLimits,
       this.#caches,
       this.#bufferFolder,
-      () => ({ challenges: this.#challenges, certificates: this.#table, maintenance: this.#maintenance }),
+      () => ({ challenges: this.#shown.answers, certificates: this.#table, maintenance: this.#maintenance }),
     );
   }
 }

@@ -2,6 +2,7 @@ import { messageOf, systemErrorCode } from "../errors.ts";
 import type { WorkerOrder, WorkerReport } from "../worker-protocol.ts";
 import { AcceptingSockets } from "./accepting-sockets.ts";
 import { DataPlane } from "./data-plane.ts";
+import { ShownChallenges } from "./shown-challenges.ts";
 
 /**
  * A worker process. It starts with nothing: configuration, certificates and listening sockets all come by message
@@ -29,7 +30,7 @@ function obey(order: WorkerOrder, handle: unknown): void {
       plane?.changeCertificates(order.added, order.removed);
       break;
     case "challenges":
-      plane?.setChallenges(new Map(order.challenges));
+      plane?.setChallenges(new ShownChallenges(order.challenges));
       break;
     case "maintenance":
       plane?.setMaintenance(order.sites);

@@ -8,7 +8,7 @@ import { certificateId } from "../../src/acme/renewal-info.ts";
 import { parseRetryAfter } from "../../src/acme/retry-after.ts";
 import { x509 } from "../../src/tls/x509.ts";
 import { PaddockError } from "../../src/errors.ts";
-import { FakeAuthority, issuerWith, never } from "./fixtures.ts";
+import { FakeAuthority, HttpBoard, issuerWith, never } from "./fixtures.ts";
 
 const request = { names: ["a.example.org"], replaces: null, signal: never };
 
@@ -199,13 +199,12 @@ void describe("an order", () => {
       assert.deepEqual(shown, ["tok"]);
       response.writeHead(403).end();
     });
-    const board = {
-      publish: async (token: string) => {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        shown.push(token);
-      },
-      withdraw: async (token: string) => void shown.splice(shown.indexOf(token), 1),
+    const board = new HttpBoard();
+    board.publish = async ({ token }) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      shown.push(token);
     };
+    board.withdraw = async ({ token }) => void shown.splice(shown.indexOf(token), 1);
     await assert.rejects(
       issuerWith({ directory: authority.directory, board }).issue(request),
       /HTTP status 403/,
@@ -241,7 +240,7 @@ void describe("an order", () => {
     });
     await assert.rejects(
       issuerWith({ directory: authority.directory }).issue(request),
-      /a\.example\.org: NXDOMAIN/,
+      /a\.example\.org, http-01: NXDOMAIN/,
     );
     assert.equal(authority.seen.filter(({ path }) => path === "/challenge").length, 0);
   });

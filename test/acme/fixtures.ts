@@ -1,10 +1,18 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import type { AccountKeeper, StoredAccount } from "../../src/acme/account.ts";
-import type { ChallengeBoard } from "../../src/acme/challenge.ts";
+import type { ChallengeAnswer, ChallengeBoard } from "../../src/acme/challenge.ts";
 import { AcmeIssuer, type AcmeIssuerOptions } from "../../src/acme/issuer.ts";
 import { systemClock } from "../../src/clock.ts";
+import type { ChallengeKind } from "../../src/config/challenges.ts";
+import { Deadlines } from "../../src/exchange/deadlines.ts";
+import { acceptTls } from "../../src/tls/accept.ts";
+import { CertificateTable } from "../../src/tls/certificate-table.ts";
+import type { TlsCertificate } from "../../src/tls/certificate.ts";
+import { challengeCertificate } from "../../src/tls/challenge-certificate.ts";
+import { ChallengeTable } from "../../src/tls/challenge-table.ts";
+import { TLS_POLICIES } from "../../src/tls/policy.ts";
 
 /** An account kept in memory. */
 export class MemoryAccounts implements AccountKeeper {
@@ -23,6 +31,7 @@ export class MemoryAccounts implements AccountKeeper {
 export class HttpBoard implements ChallengeBoard, AsyncDisposable {
   readonly shown = new Map<string, string>();
   readonly fetched: string[] = [];
+  readonly provenBy = new Map<string, ChallengeKind>();
   published = 0;
   readonly #server: Server;
 
@@ -46,13 +55,21 @@ export class HttpBoard implements ChallengeBoard, AsyncDisposable {
     return this;
   }
 
-  async publish(token: string, keyAuthorization: string): Promise<void> {
+  kindsFor(_name: string): readonly ChallengeKind[] {
+    return ["http-01"];
+  }
+
+  async publish({ token, keyAuthorization }: ChallengeAnswer, _signal: AbortSignal): Promise<void> {
     this.published += 1;
     this.shown.set(token, keyAuthorization);
   }
 
-  async withdraw(token: string): Promise<void> {
+  async withdraw({ token }: ChallengeAnswer): Promise<void> {
     this.shown.delete(token);
+  }
+
+  proven(name: string, kind: ChallengeKind): void {
+    this.provenBy.set(name, kind);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -147,5 +164,51 @@ export class FakeAuthority implements AsyncDisposable {
     const handler = this.routes.get(path);
     if (handler === undefined) response.writeHead(404).end();
     else handler(request, response, body);
+  }
+}
+
+/** A board that a TLS listener of the product's own shows: tls-alpn-01, without a daemon. */
+export class TlsBoard extends HttpBoard {
+  readonly #certificates = new Map<string, TlsCertificate>();
+  readonly #deadlines = new Deadlines();
+  readonly #sockets = new Set<Socket>();
+  readonly #listener = createTcpServer({ noDelay: true }, (socket) => {
+    this.#sockets.add(socket.on("error", () => undefined));
+    acceptTls(
+      socket,
+      () => new CertificateTable(TLS_POLICIES.modern, Buffer.alloc(48)),
+      new ChallengeTable([...this.#certificates.values()]),
+      this.#deadlines,
+      (secured) => secured.destroy(),
+    );
+  });
+
+  override get port(): number {
+    return (this.#listener.address() as AddressInfo).port;
+  }
+
+  override async listen(): Promise<this> {
+    this.#listener.listen(0, "127.0.0.1");
+    await once(this.#listener, "listening");
+    return this;
+  }
+
+  override kindsFor(_name: string): readonly ChallengeKind[] {
+    return ["tls-alpn-01"];
+  }
+
+  override async publish({ name, token, keyAuthorization }: ChallengeAnswer): Promise<void> {
+    this.published += 1;
+    this.#certificates.set(token, await challengeCertificate(name, keyAuthorization, Date.now()));
+  }
+
+  override async withdraw({ token }: ChallengeAnswer): Promise<void> {
+    this.#certificates.delete(token);
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#deadlines.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await once(this.#listener.close(), "close");
   }
 }

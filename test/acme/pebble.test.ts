@@ -111,10 +111,9 @@ void describe("against Pebble that refuses 30 % of the nonces and reuses nothing
   void it("stops when aborted while the board is being filled, and withdraws the token", async () => {
     const ending = new AbortController();
     const withdrawn: string[] = [];
-    const board = {
-      publish: async () => ending.abort(new Error("shutting down")),
-      withdraw: async (token: string) => void withdrawn.push(token),
-    };
+    const board = new HttpBoard();
+    board.publish = async () => ending.abort(new Error("shutting down"));
+    board.withdraw = async ({ token }) => void withdrawn.push(token);
     const aborted = issuerWith({ directory: parts.pebble.directoryUrl, trustedRoots: parts.roots, board });
     await assert.rejects(
       aborted.issue({ names: ["abort.example.org"], replaces: null, signal: ending.signal }),

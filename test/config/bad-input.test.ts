@@ -202,7 +202,7 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   ],
   [
     "sites: [{ names: [«'*.a.example'], upstream: unix:/x }]",
-    /^\*\.a\.example: a CA certifies a wildcard by dns-01 only/,
+    /^\*\.a\.example: a CA certifies a wildcard by dns-01 only, and challenges has http-01, tls-alpn-01; set dns\.hook/,
   ],
   ["sites: [{ names: [«'*.com'], upstream: unix:/x }]", /"\*\.com" would match a whole top-level domain/],
   ["sites: [{ names: [«1.2.3], upstream: unix:/x }]", 'sites[0].names[0]: "1.2.3" is no host name'],
@@ -285,11 +285,41 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [issuer("{ acme: google, trustedRoots: «nowhere.pem }"), /^the file .*\/nowhere\.pem does not exist$/],
   [issuer("{ acme: zerossl, eab: «{ keyId: a } }"), "issuers[0].eab.hmacKey is missing; give it"],
   [`${SITE}issuers: «[]`, /^issuers is empty; remove the key/],
-  // In the contract, and not in this version
-  [`${SITE}dns: «{ hook: /x }`, "dns: this key is not available in this version; remove it"],
+  // Challenges
+  [`${SITE}challenges: «http-01`, 'challenges must be a list, not "http-01"'],
+  [`${SITE}challenges: «[]`, /^challenges is empty; remove the key/],
+  [`${SITE}challenges: [http-01, «http-01]`, "challenges: http-01 is given twice"],
   [
-    `${SITE}challenges: [http-01, «tls-alpn-01]`,
-    "challenges[1]: the challenge tls-alpn-01 is not available in this version; remove it from the list",
+    `${SITE}challenges: [tls-alpn-01, «dns-1]`,
+    'challenges[1]: "dns-1" is no challenge; did you mean "dns-01"?',
+  ],
+  [`${SITE}challenges: «[http-01, dns-01]`, /^challenges: dns-01 needs a program that changes the DNS/],
+  [
+    `${SITE}challenges: [http-01]\n«dns: { hook: hook }`,
+    /^dns is of no use while challenges leaves out dns-01/,
+  ],
+  [`${SITE}dns: «{ hookTimeout: 5s }`, "dns.hook is missing; give it"],
+  [`${SITE}dns: «/x`, 'dns must be a mapping of keys to values, not "/x"'],
+  [`${SITE}dns: { hook: «nowhere }`, /^the program .*\/nowhere does not exist$/],
+  [`${SITE}dns: { hook: «static }`, /\/static is no program$/],
+  [`${SITE}dns: { hook: hook, «timeout: 5s }`, /^unknown key "timeout"/],
+  [`${SITE}dns: { hook: hook, hookTimeout: «0s }`, "dns.hookTimeout must be longer than nothing"],
+  [`${SITE}dns: { hook: hook, propagationTimeout: «120 }`, /"120" is no duration; write 120s/],
+  [
+    `${SITE}dns: { hook: hook, resolvers: [«dns.example] }`,
+    'dns.resolvers[0]: "dns.example" is no address of a name server; write 192.0.2.53 or "[2001:db8::53]:53"',
+  ],
+  [
+    `${SITE}dns: { hook: hook, nameServers: ["[::1]:53", «"192.0.2.53:99999"] }`,
+    "dns.nameServers[1]: port 99999 is out of range; ports go from 1 to 65535",
+  ],
+  [
+    "challenges: [dns-01]\ndns: { hook: hook }\nsites: [{ names: [«192.0.2.7], upstream: unix:/x }]",
+    /^192\.0\.2\.7: a CA certifies an address by http-01 or tls-alpn-01 only, and challenges has dns-01;/,
+  ],
+  [
+    "challenges: [http-01]\nlisten: { http: [] }\nsites: [{ names: [«a.example], upstream: unix:/x }]",
+    /^a\.example: no challenge of a CA can be answered: listen\.http is needed for http-01/,
   ],
   [`${SITE}challenges: [«http-1]`, 'challenges[0]: "http-1" is no challenge; did you mean "http-01"?'],
   [

@@ -161,7 +161,14 @@ void test("errors name the variable and the column in it", () => {
       /^\$PADDOCK_TRUSTED_ROOTS:1:1: the file \/nowhere does not exist$/,
     ],
     [{ ...SITE, PADDOCK_UPSTREAM: "app" }, /^\$PADDOCK_UPSTREAM:1:1: there is no upstream "app"/],
-    [{ ...SITE, PADDOCK_CHALLENGES: "dns-01" }, /^\$PADDOCK_CHALLENGES:1:1: .*not available in this version/],
+    [
+      { ...SITE, PADDOCK_CHALLENGES: "http-01,dns-01" },
+      /^\$PADDOCK_CHALLENGES:1:1: challenges: dns-01 needs a program that changes the DNS; set dns\.hook/,
+    ],
+    [
+      { ...SITE, PADDOCK_DNS: "{hook: /nowhere}" },
+      /^\$PADDOCK_DNS:1:8: the program \/nowhere does not exist$/,
+    ],
     [
       { ...SITE, PADDOCK_EMIAL: "a@b.example" },
       /^\$PADDOCK_EMIAL:1:1: unknown variable .*did you mean PADDOCK_EMAIL\?$/,

@@ -5,11 +5,12 @@ import type { Configuration } from "../../src/config/configuration.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { ConfigurationError, type ConfigurationProblem } from "../../src/config/problem.ts";
 
-/** A folder with a `static/` and a `ca.pem` in it, for configurations that name what must exist. */
+/** A folder with a `static/`, a `ca.pem` and a program `hook` in it, for configurations that name what must exist. */
 export function configurationFolder(): { folder: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "paddock-config-"));
   mkdirSync(join(folder, "static"));
   writeFileSync(join(folder, "ca.pem"), "");
+  writeFileSync(join(folder, "hook"), "#!/bin/sh\n", { mode: 0o755 });
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 

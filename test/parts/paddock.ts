@@ -14,7 +14,9 @@ const COMMAND = resolve(import.meta.dirname, "../../bin/paddock");
 export interface PaddockOptions {
   /** YAML below `sites:` and other sections; listen, admin and storage are filled in. */
   readonly yaml: (folder: string) => string;
-  readonly httpPort?: number;
+  /** Null for no http listener. */
+  readonly httpPort?: number | null;
+  readonly httpsPort?: number;
   readonly workers?: number;
   readonly folder?: string;
 }
@@ -35,13 +37,15 @@ export class Paddock {
 
   static async start(options: PaddockOptions): Promise<Paddock> {
     const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "paddock-gate-")));
-    const [http, https, admin] = (await freePorts(3)) as [number, number, number];
+    const [http, freeHttps, admin] = (await freePorts(3)) as [number, number, number];
     const httpPort = options.httpPort ?? http;
+    const https = options.httpsPort ?? freeHttps;
+    const plain = options.httpPort === null ? "" : `"127.0.0.1:${httpPort}"`;
     await writeFile(
       join(folder, "paddock.yaml"),
       `storage: ${folder}/store
 workers: ${options.workers ?? 2}
-listen: { http: ["127.0.0.1:${httpPort}"], https: ["127.0.0.1:${https}"] }
+listen: { http: [${plain}], https: ["127.0.0.1:${https}"] }
 admin: { listen: "127.0.0.1:${admin}", socket: ${folder}/control.sock }
 ${options.yaml(folder)}
 `,

@@ -1,5 +1,5 @@
 /**
- * Pebble from Debian's package, with real http-01 validation: a CA on loopback whose DNS answers 127.0.0.1 for
+ * Pebble from Debian's package, with real validation of http-01, tls-alpn-01 and dns-01: a CA on loopback whose DNS answers 127.0.0.1 for
  * every name. Everything that it needs is made in a temporary folder and removed by `stop()`.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
@@ -17,6 +17,8 @@ const run = promisify(execFile);
 export interface PebbleOptions {
   /** Where Pebble fetches http-01 challenges from; a free port is chosen unless given. */
   readonly httpPort?: number;
+  /** Where Pebble connects to for tls-alpn-01; a free port is chosen unless given. */
+  readonly tlsPort?: number;
   /** Percent of good nonces that it refuses; 30 unless given. */
   readonly nonceReject?: number;
   /** Percent of new orders whose authorizations are reused; 0 unless given. */
@@ -38,8 +40,15 @@ export interface Pebble {
   /** PEM file with the root of the directory's TLS certificate (not of the certificates that it issues). */
   readonly trustedRootsPath: string;
   readonly httpPort: number;
+  readonly tlsPort: number;
   readonly directoryPort: number;
   readonly folder: string;
+  /** pebble-challtestsrv's DNS, which Pebble asks: `ADDRESS:PORT`. */
+  readonly dnsAddress: string;
+  /** Of its management API, which changes what it answers. */
+  readonly dnsManagementUrl: string;
+  /** One call of it: `set-txt`, `clear-txt`, `set-cname`, …; names end with a dot. */
+  dns(action: string, body: Readonly<Record<string, string>>): Promise<void>;
   /** PEM of the root that its certificates lead to. */
   issuingRoot(): Promise<string>;
   /** Everything that it logged so far. */
@@ -78,7 +87,7 @@ async function start(options: PebbleOptions): Promise<Pebble> {
   const trustedRootsPath = join(folder, "root.pem");
   if (options.folder === undefined) await makeDirectoryCertificate(folder);
   const free = await freePorts(6);
-  const [freeHttp, freeDirectory, management, dns, dnsManagement, tlsPort] = free as [
+  const [freeHttp, freeDirectory, management, dns, dnsManagement, freeTls] = free as [
     number,
     number,
     number,
@@ -87,6 +96,7 @@ async function start(options: PebbleOptions): Promise<Pebble> {
     number,
   ];
   const httpPort = options.httpPort ?? freeHttp;
+  const tlsPort = options.tlsPort ?? freeTls;
   const directoryPort = options.directoryPort ?? freeDirectory;
   const configuration = {
     pebble: {
@@ -141,6 +151,7 @@ async function start(options: PebbleOptions): Promise<Pebble> {
     PEBBLE_AUTHZREUSE: String(options.authzReuse ?? 0),
   });
 
+  const dnsManagementUrl = `http://127.0.0.1:${dnsManagement}`;
   const directoryUrl = `https://127.0.0.1:${directoryPort}/dir`;
   const ca = await readFile(trustedRootsPath);
   const stop = async ({ keepFolder = false } = {}): Promise<void> => {
@@ -157,8 +168,19 @@ async function start(options: PebbleOptions): Promise<Pebble> {
     directoryUrl,
     trustedRootsPath,
     httpPort,
+    tlsPort,
     directoryPort,
     folder,
+    dnsAddress: `127.0.0.1:${dns}`,
+    dnsManagementUrl,
+    dns: async (action, body) => {
+      const answer = await fetch(`${dnsManagementUrl}/${action}`, {
+        method: "POST",
+        body: JSON.stringify(body),
+        signal: AbortSignal.timeout(5000),
+      });
+      if (!answer.ok) throw new Error(`${action}: HTTP status ${answer.status}`);
+    },
     issuingRoot: () => get(`https://127.0.0.1:${management}/roots/0`, ca),
     log: () => output.join(""),
     stop,
