@@ -30,7 +30,8 @@ export async function fulfilAuthorization(
   try {
     await answer(session, account, { url, name, authorization, board });
   } catch (error) {
-    await deactivate(session, account, url);
+    // One that a shutdown interrupts is left: its order is kept, and taken up at the next start.
+    if (!session.interrupted) await deactivate(session, account, url);
     throw error;
   }
 }

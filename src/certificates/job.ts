@@ -56,7 +56,12 @@ export class CertificateJob {
   async load(others: readonly StoredCertificate[]): Promise<void> {
     const kept = this.#kept;
     const stored = await this.#newestStored();
-    if (stored !== null) return this.#adopt(stored);
+    if (stored !== null) {
+      this.#adopt(stored);
+      // A renewal that the last process did not see the end of; without this it waited for the next one's time.
+      if (await this.#isUnderWay(stored)) kept.nextAttempt = this.#now;
+      return;
+    }
     if (this.#isLocal) {
       await this.#attempt();
       if (kept.stored === null) throw kept.lastError?.error;
@@ -231,6 +236,12 @@ export class CertificateJob {
       if (newest === null || stored.issuedAt > newest.issuedAt) newest = stored;
     }
     return newest;
+  }
+
+  async #isUnderWay({ key }: StoredCertificate): Promise<boolean> {
+    const { issuers, names } = this.#plan;
+    const found = await Promise.all(issuers.map(async (issuer) => await issuer.underWay?.(names, key)));
+    return found.includes(true);
   }
 
   #adopt(stored: StoredCertificate): void {

@@ -40,6 +40,7 @@ import type { Issuer } from "./issuer.ts";
 import { CertificateJob, type JobContext } from "./job.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
+import { OrderStore } from "./order-store.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
 import { sentenceOf } from "./sentences.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
@@ -105,6 +106,11 @@ export class CertificateManager {
   /** Where the account at one issuer is kept, for the ACME client. */
   accounts(issuer: string): AccountStore {
     return new AccountStore({ storage: this.#options.storage, issuer, damaged: this.#damaged });
+  }
+
+  /** Where orders under way at one issuer are kept, for the ACME client. */
+  orders(issuer: string): OrderStore {
+    return new OrderStore({ storage: this.#options.storage, issuer, damaged: this.#damaged });
   }
 
   /**

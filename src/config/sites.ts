@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { certifiesAddresses } from "./address-names.ts";
 import type {
   BufferingConfiguration,
   CacheConfiguration,
@@ -245,10 +247,17 @@ function checkIssuable(
   issuers: readonly IssuerConfiguration[],
   context: AssemblyContext,
 ): void {
-  if (certificate.kind !== "auto" || !issuers.some((issuer) => issuer.kind === "acme")) return;
+  const authorities = issuers.filter((issuer) => issuer.kind === "acme");
+  const [authority] = authorities;
+  if (certificate.kind !== "auto" || authority === undefined) return;
   for (const [index, name] of (section.values["names"] as readonly unknown[]).entries()) {
     const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
     if (parsed === undefined || "problem" in parsed) continue;
+    if (isIP(parsed.value) !== 0 && !isLocalName(parsed.value) && !authorities.some(certifiesAddresses))
+      context.problems.add(
+        placeOf(section, ["names", String(index)]),
+        `${parsed.value}: ${authority.name} certifies IP addresses under its profile shortlived only; set profile: shortlived of the issuer, or set certificate to local or to files`,
+      );
     if (!parsed.value.startsWith("*.") || isLocalName(parsed.value)) continue;
     // RFC 8555 leaves wildcards to the CA; every public CA asks for dns-01 (CA/B baseline 3.2.2.4).
     context.problems.add(

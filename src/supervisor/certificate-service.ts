@@ -3,6 +3,7 @@ import type { Issuer } from "../certificates/issuer.ts";
 import { CertificateManager, type CertificateManagerOptions } from "../certificates/manager.ts";
 import { systemClock } from "../clock.ts";
 import type { Configuration } from "../config/configuration.ts";
+import type { Logger } from "../logging/logger.ts";
 import { VERSION } from "../version.ts";
 import type { WorkerChallengeBoard } from "./challenge-board.ts";
 import type { ControlCommands } from "./control-server.ts";
@@ -14,18 +15,21 @@ type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
 export class CertificateService {
   readonly manager: CertificateManager;
   readonly #board: WorkerChallengeBoard;
+  readonly #log: Logger;
 
   /** @throws PaddockError `storage.failed` */
   static async open(
     options: Omit<CertificateManagerOptions, "clock">,
     board: WorkerChallengeBoard,
   ): Promise<CertificateService> {
-    return new CertificateService(await CertificateManager.open({ ...options, clock: systemClock }), board);
+    const manager = await CertificateManager.open({ ...options, clock: systemClock });
+    return new CertificateService(manager, board, options.log);
   }
 
-  private constructor(manager: CertificateManager, board: WorkerChallengeBoard) {
+  private constructor(manager: CertificateManager, board: WorkerChallengeBoard, log: Logger) {
     this.manager = manager;
     this.#board = board;
+    this.#log = log;
   }
 
   /** @throws PaddockError where a file of the configuration cannot be read; nothing has changed then. */
@@ -38,8 +42,10 @@ export class CertificateService {
           : await acmeIssuer(issuer, {
               email: configuration.email,
               accounts: manager.accounts(issuer.name),
+              orders: manager.orders(issuer.name),
               board: this.#board,
               clock: systemClock,
+              log: this.#log,
               version: VERSION,
             }),
       ),

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { AccountKeeper, StoredAccount } from "../../src/acme/account.ts";
+import type { AccountKeeper, StoredAccount } from "../../src/acme/stored-account.ts";
 import type { ChallengeBoard } from "../../src/acme/challenge.ts";
 import { AcmeIssuer, type AcmeIssuerOptions } from "../../src/acme/issuer.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -16,6 +16,10 @@ export class MemoryAccounts implements AccountKeeper {
 
   async save(account: StoredAccount): Promise<void> {
     this.saved.push(account);
+  }
+
+  async remove(): Promise<void> {
+    this.saved = [];
   }
 }
 
