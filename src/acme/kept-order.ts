@@ -45,12 +45,12 @@ export async function keepOrder(
 ): Promise<void> {
   const { names, profile, account } = terms;
   const key = keys.privateKey.export({ type: "pkcs8", format: "pem" });
-  await keeper.save(names, { order: order.url, account, profile, key });
+  await keeper.save(names, { order: order.url, names, account, profile, key });
 }
 
 /**
  * The order for these names that an earlier process began, as the CA has it now. Null where there is none, or one
- * that is of no use any more: of another account or profile, refused, expired, or not known to the CA.
+ * that is of no use any more: for other names, of another account or profile, refused, expired, or not known to the CA.
  *
  * @throws what says nothing about the order: a CA that is away, an account that it does not know.
  */
@@ -61,7 +61,7 @@ export async function takeUpOrder(
   terms: OrderTerms,
 ): Promise<OrderUnderWay | null> {
   const kept = await keeper.load(terms.names);
-  if (kept === null || kept["account"] !== terms.account || kept["profile"] !== terms.profile) return null;
+  if (kept === null || !isFor(kept, terms)) return null;
   const { order: url, key } = kept;
   if (typeof url !== "string" || typeof key !== "string") return null;
   let keys: CertificateKeys;
@@ -108,6 +108,12 @@ export function isFresh(chain: string, replaces: string | null, now: number): bo
   if (replaces !== null && new X509Certificate(replaces).fingerprint256 === leaf.fingerprint256) return false;
   const [start, end] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
   return end - now >= ((end - start) * 2) / 3;
+}
+
+function isFor(kept: Readonly<Record<string, unknown>>, { names, profile, account }: OrderTerms): boolean {
+  const ordered = Array.isArray(kept["names"]) ? new Set<unknown>(kept["names"]) : new Set();
+  const same = ordered.size === new Set(names).size && names.every((name) => ordered.has(name));
+  return same && kept["account"] === account && kept["profile"] === profile;
 }
 
 /** RFC 8555 §7.1.3: `expires` is the end of an order that was not finalized; a certificate outlives it. */

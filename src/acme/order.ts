@@ -63,7 +63,7 @@ export async function settleOrder(
   const ask = (): Promise<AcmeResponse> => session.post(order.url, null, account);
   const waiting = until === "ready" ? ["pending"] : ["pending", "ready", "processing"];
   const settled = await poll({
-    first: await ask(),
+    first: null,
     ask,
     done: (response) => !waiting.includes(String(response.body["status"])),
     what: "the order",

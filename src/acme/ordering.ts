@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { Account } from "./account.ts";
 import { certificateRequest, generateCertificateKey } from "./certificate-request.ts";
@@ -52,11 +52,23 @@ export async function obtainCertificate(
   const kept = orders === undefined ? null : await takeUpOrder(session, account, orders, terms);
   if (kept !== null) {
     log?.info(`the order for ${names.join(", ")} at ${name} is taken up again; it is ${kept.order.status}`);
-    const issued = await complete(session, account, kept, names, options);
-    if (isFresh(issued.chain, replaces, session.clock.now())) return issued;
+    const issued = await completeKept(session, account, kept, names, options);
+    if (issued !== null && isFresh(issued.chain, replaces, session.clock.now())) return issued;
   }
   const begun = await begin(session, account, terms, replaces, options);
   return await complete(session, account, begun, names, options);
+}
+
+/** Null where what it comes to is not what is wanted now: a certificate that has ended, for one. */
+async function completeKept(
+  ...order: [Session, Account, OrderUnderWay, readonly string[], OrderingOptions]
+): Promise<IssuedChain | null> {
+  try {
+    return await complete(...order);
+  } catch (error) {
+    if (error instanceof PaddockError && error.code === "acme.unacceptable-certificate") return null;
+    throw error;
+  }
 }
 
 async function begin(

@@ -1,7 +1,8 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { exportJWK, importPKCS8, type CryptoKey } from "jose";
-import { PaddockError } from "../errors.ts";
+import { messageOf, PaddockError } from "../errors.ts";
 import { openKept } from "./account.ts";
+import { isInterruption } from "./kept-order.ts";
 import { isProblem } from "./problem.ts";
 import type { Session, Signer } from "./session.ts";
 import type { AccountKeeper } from "./stored-account.ts";
@@ -35,7 +36,20 @@ export async function revokeCertificate(
       await session.post(revokeCert, payload, await certificateSigner(revoked.key));
     }
   } catch (error) {
-    if (!isProblem(error, "alreadyRevoked")) throw error;
+    if (isProblem(error, "alreadyRevoked")) return;
+    throw isInterruption(error) ? new RevocationUnknown(error) : error;
+  }
+}
+
+/** The answer was lost, so the certificate may be revoked or not. */
+class RevocationUnknown extends PaddockError {
+  readonly uncertain = true;
+
+  constructor(cause: unknown) {
+    super("acme.revocation-unknown", `the CA may have revoked the certificate or not: ${messageOf(cause)}`, {
+      fix: "Ask once more; else it is repeated at the next start, which does not load the certificate again.",
+      cause,
+    });
   }
 }
 

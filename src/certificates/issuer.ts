@@ -13,6 +13,16 @@ export interface Issuer {
    */
   issue(request: IssueRequest): Promise<IssuedCertificate>;
   /**
+   * Revokes a certificate that it made; one that is revoked already is as good. An error MAY carry
+   * `uncertain: true` where it is not known whether the certificate is revoked.
+   *
+   * @param revoked.reason CRLReason of RFC 5280 §5.3.1.
+   */
+  revoke?(
+    revoked: { chain: string; key: string; names: readonly string[]; reason: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
    * Whether an earlier process began an order for `names` and did not see its end; `issue` goes on with it.
    *
    * @param current PEM key of the stored certificate, whose order may have been left behind; null for none.

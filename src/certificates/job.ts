@@ -101,6 +101,10 @@ export class CertificateJob {
     return this.#kept.status(this.#issuerName, this.#now);
   }
 
+  get revocable(): { readonly stored: StoredCertificate | null; readonly issuers: readonly Issuer[] } {
+    return { stored: this.#kept.stored, issuers: this.#plan.issuers };
+  }
+
   /** An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure. */
   async renewNow(): Promise<void> {
     const kept = this.#kept;

@@ -28,7 +28,7 @@
  * "retry after one minute" a lie, and a timer for each certificate costs nothing.
  */
 import type { Clock } from "../clock.ts";
-import { PaddockError } from "../errors.ts";
+import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { AccountStore } from "./account-store.ts";
 import { canonicalName, covers } from "./certificate-pair.ts";
@@ -42,6 +42,7 @@ import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { OrderStore } from "./order-store.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
+import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
 import { sentenceOf } from "./sentences.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore, type StoredCertificate } from "./store.ts";
@@ -72,6 +73,8 @@ export class CertificateManager {
   readonly #closing = new Set<Promise<void>>();
   #configuring: Promise<unknown> = Promise.resolve();
   #publishing: Promise<void> = Promise.resolve();
+  readonly #ending = new AbortController();
+  #finishing: Promise<void> = Promise.resolve();
   #sent = "";
   #closed = false;
 
@@ -139,11 +142,41 @@ export class CertificateManager {
    * @throws PaddockError `certificate.unknown-name`, or why the attempt failed.
    */
   async renewNow(name: string): Promise<void> {
+    await this.#jobOf(name).renewNow();
+  }
+
+  /**
+   * Revokes the certificate that serves `name` and orders another, with a new key, at once. Until that is there
+   * the old one is served on: with it most browsers come through, with a temporary one none does.
+   *
+   * @throws PaddockError `certificate.unknown-name`, `certificate.brought`, or why the issuer or the order failed.
+   */
+  async revoke(name: string, reason: RevocationReason, signal: AbortSignal): Promise<void> {
+    const job = this.#jobOf(name);
+    if (!(job instanceof CertificateJob)) {
+      throw new PaddockError("certificate.brought", `the certificate of ${name} comes from files`, {
+        fix: "Revoke it where you got it, and put a new one into the files.",
+      });
+    }
+    const { stored, issuers } = job.revocable;
+    await revoke(stored, issuers, { name, reason, signal }, this.#context);
+    try {
+      await job.renewNow();
+    } catch (cause) {
+      const sentence = `the certificate of ${name} is revoked and still served, since there is no new one yet: ${messageOf(cause)}`;
+      throw new PaddockError("certificate.revoked-not-replaced", sentence, {
+        fix: "It is tried again by itself; `paddock certs list` shows when.",
+        cause,
+      });
+    }
+  }
+
+  #jobOf(name: string): Job {
     const wanted = canonicalName(name);
     const jobs = [...this.#jobs.values()];
     const exact = jobs.find((job) => job.status().names.includes(wanted));
     const job = exact ?? jobs.find((job) => covers(job.status().names, wanted));
-    if (job !== undefined) return await job.renewNow();
+    if (job !== undefined) return job;
     throw new PaddockError("certificate.unknown-name", `no site has the name ${name}`, {
       fix: "Use a name that `paddock certs list` shows.",
     });
@@ -153,12 +186,14 @@ export class CertificateManager {
   async settled(): Promise<void> {
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.settled()));
+    await this.#finishing;
     await this.#publishing;
   }
 
   /** Ends everything; orders under way are aborted and clean up first. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ending.abort();
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.close()));
     await Promise.all(this.#closing);
@@ -191,6 +226,8 @@ export class CertificateManager {
     }
     await this.#publish();
     for (const job of opened) job.start();
+    const issuers = wanted.flatMap((site) => site.issuers);
+    this.#finishing = finishRevocations(issuers, this.#ending.signal, this.#context);
   }
 
   async #open(plan: CertificatePlan, stored: readonly StoredCertificate[]): Promise<Job> {

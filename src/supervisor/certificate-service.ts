@@ -1,13 +1,19 @@
-import { acmeIssuer } from "../acme/issuer.ts";
+import { acmeIssuer, AcmeIssuer } from "../acme/issuer.ts";
 import type { Issuer } from "../certificates/issuer.ts";
+import { sentenceOf } from "../certificates/sentences.ts";
 import { CertificateManager, type CertificateManagerOptions } from "../certificates/manager.ts";
 import { systemClock } from "../clock.ts";
 import type { Configuration } from "../config/configuration.ts";
+import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { VERSION } from "../version.ts";
 import type { WorkerChallengeBoard } from "./challenge-board.ts";
 import type { ControlCommands } from "./control-server.ts";
+import { issuerCommands } from "./certificate-commands.ts";
 import { nameOf } from "./certificate-orders.ts";
+
+/** Milliseconds for the CA's directory. */
+const PROFILE_PATIENCE = 30_000;
 
 type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
 
@@ -16,6 +22,7 @@ export class CertificateService {
   readonly manager: CertificateManager;
   readonly #board: WorkerChallengeBoard;
   readonly #log: Logger;
+  #acme: readonly AcmeIssuer[] = [];
 
   /** @throws PaddockError `storage.failed` */
   static async open(
@@ -35,22 +42,36 @@ export class CertificateService {
   /** @throws PaddockError where a file of the configuration cannot be read; nothing has changed then. */
   async wanted(configuration: Configuration): Promise<WantedCertificates> {
     const { manager } = this;
-    const issuers: Issuer[] = await Promise.all(
-      configuration.issuers.map(async (issuer) =>
-        issuer.kind === "local"
-          ? manager.local
-          : await acmeIssuer(issuer, {
-              email: configuration.email,
-              accounts: manager.accounts(issuer.name),
-              orders: manager.orders(issuer.name),
-              board: this.#board,
-              clock: systemClock,
-              log: this.#log,
-              version: VERSION,
-            }),
+    const issuers = await Promise.all(
+      configuration.issuers.map(
+        async (issuer): Promise<AcmeIssuer | Issuer> =>
+          issuer.kind === "local"
+            ? manager.local
+            : await acmeIssuer(issuer, {
+                email: configuration.email,
+                accounts: manager.accounts(issuer.name),
+                orders: manager.orders(issuer.name),
+                board: this.#board,
+                clock: systemClock,
+                log: this.#log,
+                version: VERSION,
+              }),
       ),
     );
+    this.#acme = issuers.filter((issuer) => issuer instanceof AcmeIssuer);
+    for (const issuer of this.#acme) void this.#checkProfile(issuer);
     return configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers }));
+  }
+
+  /** Said at the start, and not only by the first order, which may be weeks away. */
+  async #checkProfile(issuer: AcmeIssuer): Promise<void> {
+    try {
+      await issuer.checkProfile(AbortSignal.timeout(PROFILE_PATIENCE));
+    } catch (error) {
+      // A CA that is away says nothing about the profile; the orders will say that it is away.
+      if (!(error instanceof PaddockError) || error.code !== "acme.unknown-profile") return;
+      this.#log.error({ err: error }, `nothing can be ordered from ${issuer.name}: ${sentenceOf(error)}`);
+    }
   }
 
   /** What `paddock certs` asks of the running daemon; `certs-WORD` on the control socket. */
@@ -59,6 +80,7 @@ export class CertificateService {
       "certs-renew": async (order) => {
         await this.manager.renewNow(nameOf(order));
       },
+      ...issuerCommands(this.manager, () => this.#acme),
     };
   }
 }

@@ -56,6 +56,10 @@ export interface CaRequest {
   readonly url: string;
   /** Of the JWS; null where there is none, and for POST-as-GET. */
   readonly payload: Readonly<Record<string, unknown>> | null;
+  /** By an account's URL or by the key itself (RFC 8555 §6.2); null for a request that is not signed. */
+  readonly signedBy: "kid" | "jwk" | null;
+  /** Resolves when the client has closed the connection: a request that is held then is lost. */
+  readonly closed: Promise<void>;
 }
 
 /**
@@ -210,7 +214,9 @@ export class FaultyCa implements AsyncDisposable {
     incoming.setEncoding("utf8");
     for await (const part of incoming) body += String(part);
     const step = PATHS.find(([path]) => incoming.url?.startsWith(path))?.[1];
-    const request = step === undefined ? null : { step, url: incoming.url ?? "", payload: payloadOf(body) };
+    const closed = new Promise<void>((resolve) => response.once("close", () => resolve()));
+    const request =
+      step === undefined ? null : { step, url: incoming.url ?? "", closed, ...signedParts(body) };
     if (request !== null) this.requests.push(request);
     let answer = request === null ? null : ((await this.#faults.get(request.step)?.(request)) ?? null);
     // What a killed client had on its way never arrives.
@@ -253,10 +259,13 @@ export function problem(status: number, kind: string, fields: IncomingHttpHeader
   return json(status, { type, detail: `the test says ${kind}` }, fields);
 }
 
-function payloadOf(body: string): CaRequest["payload"] {
-  if (body === "") return null;
-  const { payload } = JSON.parse(body) as { payload: string };
-  return payload === ""
-    ? null
-    : (JSON.parse(Buffer.from(payload, "base64url").toString()) as Record<string, unknown>);
+function signedParts(body: string): Pick<CaRequest, "payload" | "signedBy"> {
+  if (body === "") return { payload: null, signedBy: null };
+  const jws = JSON.parse(body) as { payload: string; protected: string };
+  const decode = (part: string): Record<string, unknown> =>
+    JSON.parse(Buffer.from(part, "base64url").toString()) as Record<string, unknown>;
+  return {
+    payload: jws.payload === "" ? null : decode(jws.payload),
+    signedBy: "kid" in decode(jws.protected) ? "kid" : "jwk",
+  };
 }
