@@ -5,6 +5,7 @@ import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { forgetRegistration, openAccount, type Account, type ExternalAccount } from "./account.ts";
 import { deactivateAccount, rollOver } from "./account-changes.ts";
+import { AccountTurns } from "./account-turns.ts";
 import { fulfilAuthorization } from "./authorization.ts";
 import type { ChallengeBoard } from "./challenge.ts";
 import { fetchDirectory } from "./directory.ts";
@@ -49,10 +50,7 @@ export class AcmeIssuer {
   readonly #options: AcmeIssuerOptions;
   readonly #transport: Transport;
   readonly #nonces: NoncePool;
-  /** Orders of several names at once share one registration. */
-  #opening: Promise<unknown> = Promise.resolve();
-  /** Orders that sign with the account's key, or are about to. */
-  #ordering = 0;
+  readonly #turns: AccountTurns;
 
   constructor(options: AcmeIssuerOptions) {
     this.name = options.name;
@@ -63,6 +61,7 @@ export class AcmeIssuer {
       ...(options.requestTimeout === undefined ? {} : { timeout: options.requestTimeout }),
     });
     this.#nonces = new NoncePool(this.#transport);
+    this.#turns = AccountTurns.of(options.accounts);
   }
 
   /**
@@ -78,12 +77,7 @@ export class AcmeIssuer {
     signal: AbortSignal;
   }): Promise<IssuedChain> {
     checkAddresses(request.names, this.#options);
-    this.#ordering += 1;
-    try {
-      return await this.#issue(await this.#open(request.signal), request);
-    } finally {
-      this.#ordering -= 1;
-    }
+    return await this.#turns.order(async () => await this.#issue(await this.#open(request.signal), request));
   }
 
   /** Whether `issue` has an order for `names` to go on with, other than the one whose key is `current`. */
@@ -125,7 +119,8 @@ export class AcmeIssuer {
     signal: AbortSignal,
   ): Promise<void> {
     await this.#options.orders?.remove(revoked.names);
-    await revokeCertificate(await this.#open(signal), this.#options.accounts, revoked);
+    const session = await this.#open(signal);
+    await this.#turns.take(async () => await revokeCertificate(session, this.#options.accounts, revoked));
   }
 
   /** A new key for the account (RFC 8555 §7.3.5). */
@@ -144,17 +139,9 @@ export class AcmeIssuer {
     if (profile !== null) checkedProfile(profile, (await this.#open(signal)).directory);
   }
 
-  /** Orders that begin meanwhile wait for it; with one under way, which signs with the key as it is, it is refused. */
   async #changeAccount(signal: AbortSignal, change: typeof rollOver): Promise<void> {
     const session = await this.#open(signal);
-    const changed = this.#opening.then(async () => {
-      if (this.#ordering === 0) return await change(session, this.#options.accounts);
-      throw new PaddockError("acme.order-under-way", `an order at ${this.name} is under way`, {
-        fix: "Ask again when it has ended; `paddock certs list` shows it.",
-      });
-    });
-    this.#opening = changed.catch(() => {});
-    await changed;
+    await this.#turns.change(this.name, async () => await change(session, this.#options.accounts));
   }
 
   async #open(signal: AbortSignal): Promise<Session> {
@@ -170,9 +157,8 @@ export class AcmeIssuer {
 
   async #account(session: Session): Promise<Account> {
     const { accounts: keeper, email, eab } = this.#options;
-    const opened = this.#opening.then(() => openAccount(session, { keeper, email, eab }));
-    this.#opening = opened.catch(() => {});
-    return await opened;
+    // Orders of several names at once share one registration.
+    return await this.#turns.take(async () => await openAccount(session, { keeper, email, eab }));
   }
 
   async #order(session: Session, account: Account, wish: CertificateWish): Promise<IssuedChain> {

@@ -37,7 +37,7 @@ export async function revokeCertificate(
     }
   } catch (error) {
     if (isProblem(error, "alreadyRevoked")) return;
-    throw isInterruption(error) ? new RevocationUnknown(error) : error;
+    throw isInterruption(error) || session.signal.aborted ? new RevocationUnknown(error) : error;
   }
 }
 

@@ -70,6 +70,8 @@ export class CertificateManager {
   readonly #store: CertificateStore;
   readonly #context: JobContext;
   #jobs: ReadonlyMap<string, Job> = new Map();
+  readonly #accounts = new Map<string, AccountStore>();
+  readonly #orders = new Map<string, OrderStore>();
   readonly #closing = new Set<Promise<void>>();
   #configuring: Promise<unknown> = Promise.resolve();
   #publishing: Promise<void> = Promise.resolve();
@@ -106,14 +108,20 @@ export class CertificateManager {
     };
   }
 
-  /** Where the account at one issuer is kept, for the ACME client. */
+  /** Where the account at one issuer is kept, for the ACME client; the same for all that ask, also after a reload. */
   accounts(issuer: string): AccountStore {
-    return new AccountStore({ storage: this.#options.storage, issuer, damaged: this.#damaged });
+    const { storage } = this.#options;
+    const store = this.#accounts.get(issuer) ?? new AccountStore({ storage, issuer, damaged: this.#damaged });
+    this.#accounts.set(issuer, store);
+    return store;
   }
 
   /** Where orders under way at one issuer are kept, for the ACME client. */
   orders(issuer: string): OrderStore {
-    return new OrderStore({ storage: this.#options.storage, issuer, damaged: this.#damaged });
+    const { storage } = this.#options;
+    const store = this.#orders.get(issuer) ?? new OrderStore({ storage, issuer, damaged: this.#damaged });
+    this.#orders.set(issuer, store);
+    return store;
   }
 
   /**

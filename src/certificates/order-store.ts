@@ -10,6 +10,8 @@ import { fileNameFor, fileNameForSet } from "./file-name.ts";
 export class OrderStore {
   readonly #folders: readonly [string, string];
   readonly #damaged: DamagedFiles;
+  /** Names of the files that are there, so that a start with thousands of certificates reads one folder once. */
+  #files: Set<string> | null = null;
 
   constructor(options: { storage: string; issuer: string; damaged: DamagedFiles }) {
     const orders = join(options.storage, "orders");
@@ -19,7 +21,7 @@ export class OrderStore {
 
   /** Null where there is none, or a damaged one, which is then set aside. */
   async load(names: readonly string[]): Promise<Readonly<Record<string, unknown>> | null> {
-    await listFolder(this.#folders[1]);
+    if (!(await this.#there()).has(fileOf(names))) return null;
     const text = await readIfThere(this.#path(names));
     if (text === null) return null;
     try {
@@ -29,6 +31,7 @@ export class OrderStore {
       // JSON.parse quotes what it read in its message, and that may be a key: nothing of it is kept.
     }
     await this.#damaged.setAside(this.#path(names), "not an order", "a new order is made");
+    (await this.#there()).delete(fileOf(names));
     return null;
   }
 
@@ -36,13 +39,27 @@ export class OrderStore {
   async save(names: readonly string[], order: Readonly<Record<string, unknown>>): Promise<void> {
     for (const folder of this.#folders) await makePrivateFolder(folder);
     await writeDurably(this.#path(names), `${JSON.stringify(order, null, 1)}\n`);
+    (await this.#there()).add(fileOf(names));
   }
 
   async remove(names: readonly string[]): Promise<void> {
     await removeDurably(this.#path(names));
+    (await this.#there()).delete(fileOf(names));
   }
 
   #path(names: readonly string[]): string {
-    return join(this.#folders[1], `${fileNameForSet(names)}.json`);
+    return join(this.#folders[1], fileOf(names));
   }
+
+  async #there(): Promise<Set<string>> {
+    if (this.#files !== null) return this.#files;
+    const files = await listFolder(this.#folders[1]);
+    // Two that ask at once share the first one's set.
+    this.#files ??= new Set(files);
+    return this.#files;
+  }
+}
+
+function fileOf(names: readonly string[]): string {
+  return `${fileNameForSet(names)}.json`;
 }

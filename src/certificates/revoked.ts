@@ -25,7 +25,7 @@ export interface Revocation {
 export class RevokedCertificates {
   readonly #folder: string;
   readonly #damaged: DamagedFiles;
-  #known: Promise<Set<string>> | null = null;
+  #known: Set<string> | null = null;
 
   constructor(options: { storage: string; damaged: DamagedFiles }) {
     this.#folder = join(options.storage, "revoked");
@@ -81,12 +81,11 @@ export class RevokedCertificates {
     return { issuer, names: names.map(String), fingerprint, reason, chain, key };
   }
 
-  #fingerprints(): Promise<Set<string>> {
+  async #fingerprints(): Promise<Set<string>> {
     // The files' names say enough, so that a start with thousands of certificates reads one folder.
-    this.#known ??= listFolder(this.#folder).then(
-      (files) =>
-        new Set(files.filter((file) => file.endsWith(".json")).map((file) => file.slice(0, -".json".length))),
-    );
+    if (this.#known !== null) return this.#known;
+    const files = (await listFolder(this.#folder)).filter((file) => file.endsWith(".json"));
+    this.#known ??= new Set(files.map((file) => file.slice(0, -".json".length)));
     return this.#known;
   }
 

@@ -122,6 +122,21 @@ void describe("an account's key", () => {
     await one.rollOverAccount(never);
   });
 
+  void it("is not undone by a reload: the issuers before and after it take turns", async () => {
+    const { accounts, ...certificate } = await registered();
+    const held = ca.hold("keyChange", "after");
+    const outcome = issuer(accounts).rollOverAccount(never);
+    await held.reached;
+    const next = accounts.saved.at(-1)?.nextJwk;
+    const others = Promise.all([
+      issuer(accounts).issue(request()),
+      issuer(accounts).revoke({ ...certificate, reason: 4 }, never),
+    ]);
+    held.release();
+    await Promise.all([outcome, others]);
+    assert.deepEqual(accounts.saved.at(-1)?.privateJwk, next);
+  });
+
   void it("cannot be changed where there is no account, and none is made for it", async () => {
     const before = ca.count("newAccount");
     for (const change of ["rollOverAccount", "deactivateAccount"] as const) {
@@ -217,6 +232,13 @@ void describe("a certificate that is revoked", () => {
       return true;
     });
     ca.rewrite("revokeCert", null);
+    const ending = new AbortController();
+    const held = ca.hold("revokeCert", "after");
+    const outcome = issuer(accounts).revoke({ ...certificate, reason: 0 }, ending.signal);
+    await held.reached;
+    ending.abort(new Error("too slow"));
+    await assert.rejects(outcome, (error: unknown) => (error as { uncertain?: boolean }).uncertain === true);
+    held.release();
     await issuer(accounts).revoke({ ...certificate, reason: 0 }, never);
     ca.fail("revokeCert", () => problem(400, "badRevocationReason"));
     await assert.rejects(
