@@ -1,30 +1,8 @@
-import {
-  calculateJwkThumbprint,
-  exportJWK,
-  FlattenedSign,
-  generateKeyPair,
-  importJWK,
-  type CryptoKey,
-  type JWK,
-} from "jose";
+import { calculateJwkThumbprint, exportJWK, FlattenedSign, generateKeyPair, type JWK } from "jose";
 import { PaddockError } from "../errors.ts";
+import { loadSettled } from "./account-settling.ts";
 import { unexpected, type Session, type Signer } from "./session.ts";
-
-/** What is kept of an account. `url` is null from the making of the key to the CA's first answer. */
-export interface StoredAccount {
-  readonly directory: string;
-  readonly url: string | null;
-  /** EC P-256, with `d`. Never logged. */
-  readonly privateJwk: Readonly<Record<string, unknown>>;
-  /** The contact that the CA knows. */
-  readonly email: string | null;
-}
-
-/** Where one issuer's account is kept. `save` MUST be durable when it resolves. */
-export interface AccountKeeper {
-  load(): Promise<StoredAccount | null>;
-  save(account: StoredAccount): Promise<void>;
-}
+import { signerOf, type AccountKeeper, type StoredAccount } from "./stored-account.ts";
 
 export interface ExternalAccount {
   readonly keyId: string;
@@ -53,20 +31,37 @@ export interface AccountOptions {
  */
 export async function openAccount(session: Session, options: AccountOptions): Promise<Account> {
   const { keeper, email } = options;
-  let stored = await keeper.load();
+  let stored = await loadSettled(session, keeper);
   if (stored === null || stored.directory !== session.directory.url) {
     const { privateKey } = await generateKeyPair("ES256", { extractable: true });
     const privateJwk = { ...(await exportJWK(privateKey)) };
     stored = { directory: session.directory.url, url: null, privateJwk, email: null };
     await keeper.save(stored);
   }
-  const signer = await signerOf(stored);
+  const signer = await signerOf(stored.privateJwk);
   if (stored.url === null) return await register(session, options, stored);
   if (stored.email !== email) {
     await session.post(stored.url, { contact: contactOf(email) }, { ...signer, kid: stored.url });
     await keeper.save({ ...stored, email });
   }
   return { ...signer, kid: stored.url, thumbprint: await calculateJwkThumbprint(signer.publicJwk, "sha256") };
+}
+
+/** The account that is there already, and never a new one. @throws PaddockError `acme.no-account` */
+export async function openKept(
+  session: Session,
+  keeper: AccountKeeper,
+): Promise<{ stored: StoredAccount & { url: string }; account: Account }> {
+  const stored = await loadSettled(session, keeper);
+  if (stored === null || stored.url === null || stored.directory !== session.directory.url) {
+    throw new PaddockError("acme.no-account", `there is no account at ${session.directory.url}`, {
+      fix: "Nothing has to be done: the first order makes one.",
+    });
+  }
+  const { url } = stored;
+  const signer = await signerOf(stored.privateJwk);
+  const thumbprint = await calculateJwkThumbprint(signer.publicJwk, "sha256");
+  return { stored: { ...stored, url }, account: { ...signer, kid: url, thumbprint } };
 }
 
 /** Forgets the account's URL, not its key: for a CA that does not know the account any more. */
@@ -86,7 +81,7 @@ async function register(session: Session, options: AccountOptions, stored: Store
       },
     );
   }
-  const signer = await signerOf(stored);
+  const signer = await signerOf(stored.privateJwk);
   const payload = {
     termsOfServiceAgreed: true,
     ...(options.email === null ? {} : { contact: contactOf(options.email) }),
@@ -113,13 +108,6 @@ async function bindingOf(eab: ExternalAccount, url: string, publicJwk: JWK): Pro
   return await new FlattenedSign(new TextEncoder().encode(JSON.stringify(publicJwk)))
     .setProtectedHeader({ alg: "HS256", kid: eab.keyId, url })
     .sign(new Uint8Array(secret));
-}
-
-async function signerOf(stored: StoredAccount): Promise<{ privateKey: CryptoKey; publicJwk: JWK }> {
-  const privateJwk = stored.privateJwk as JWK;
-  const { kty, crv, x, y } = privateJwk as Record<"kty" | "crv" | "x" | "y", string>;
-  const privateKey = (await importJWK(privateJwk, "ES256")) as CryptoKey;
-  return { privateKey, publicJwk: { kty, crv, x, y } };
 }
 
 function contactOf(email: string | null): string[] {

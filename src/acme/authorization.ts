@@ -41,7 +41,8 @@ export async function fulfilAuthorization(
   try {
     return await prove(session, url, authorization, proving);
   } catch (error) {
-    await deactivate(session, account, url);
+    // One that a shutdown interrupts is left: its order is kept, and taken up at the next start.
+    if (!session.interrupted) await deactivate(session, account, url);
     throw error;
   }
 }

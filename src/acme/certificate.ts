@@ -9,23 +9,23 @@ import { x509 } from "../tls/x509.ts";
 const PEM_CHAIN = "application/pem-certificate-chain";
 
 /**
- * Downloads the chain (RFC 8555 §7.4.2) and accepts it only if it is what was ordered: a CA's mistake must not
+ * Downloads one chain (RFC 8555 §7.4.2) and accepts it only if it is what was ordered: a CA's mistake must not
  * take the site down.
  *
- * @returns PEM, the end-entity certificate first.
+ * @returns PEM, the end-entity certificate first; and the URLs of the other chains that the CA offers.
  * @throws PaddockError `acme.unacceptable-certificate`
  */
-export async function downloadCertificate(
+export async function downloadChain(
   session: Session,
   account: Account,
   url: string,
   ordered: { names: readonly string[]; privateKey: KeyObject },
-): Promise<string> {
+): Promise<{ chain: string; alternates: readonly string[] }> {
   const response = await session.post(url, null, account, { accept: PEM_CHAIN });
   const blocks = response.text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
   const chain = blocks.map((block) => `${block.replaceAll("\r\n", "\n")}\n`).join("");
   checkCertificate(chain, ordered, session.clock.now());
-  return chain;
+  return { chain, alternates: response.alternates };
 }
 
 /** @throws PaddockError `acme.unacceptable-certificate` */

@@ -11,6 +11,7 @@ export interface Directory {
   readonly newAccount: string;
   readonly newOrder: string;
   readonly revokeCert: string | null;
+  readonly keyChange: string | null;
   /** RFC 9773 §4.1; null where the CA has no renewal information. */
   readonly renewalInfo: string | null;
   readonly meta: {
@@ -47,6 +48,7 @@ export async function fetchDirectory(
     newAccount: resource("newAccount"),
     newOrder: resource("newOrder"),
     revokeCert: optional("revokeCert"),
+    keyChange: optional("keyChange"),
     renewalInfo: optional("renewalInfo"),
     meta: {
       externalAccountRequired: meta["externalAccountRequired"] === true,

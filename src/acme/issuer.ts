@@ -2,24 +2,24 @@ import { readFile } from "node:fs/promises";
 import type { Clock } from "../clock.ts";
 import type { IssuerConfiguration } from "../config/configuration.ts";
 import { messageOf, PaddockError } from "../errors.ts";
-import {
-  forgetRegistration,
-  openAccount,
-  type Account,
-  type AccountKeeper,
-  type ExternalAccount,
-} from "./account.ts";
+import type { Logger } from "../logging/logger.ts";
+import { forgetRegistration, openAccount, type Account, type ExternalAccount } from "./account.ts";
+import { deactivateAccount, rollOver } from "./account-changes.ts";
+import { AccountTurns } from "./account-turns.ts";
 import { fulfilAuthorization, type Proving } from "./authorization.ts";
-import { certificateRequest, generateCertificateKey } from "./certificate-request.ts";
-import { downloadCertificate } from "./certificate.ts";
 import { ChallengeTrials } from "./challenge-trials.ts";
 import type { ChallengeBoard } from "./challenge.ts";
 import { fetchDirectory } from "./directory.ts";
+import { checkAddresses } from "./issuer-checks.ts";
+import { isLeftOver, type OrderKeeper } from "./kept-order.ts";
 import { NoncePool } from "./nonces.ts";
-import { createOrder, finalizeOrder, settleOrder, type Order } from "./order.ts";
+import { checkedProfile } from "./order.ts";
+import { obtainCertificate, type CertificateWish, type IssuedChain } from "./ordering.ts";
 import { isProblem } from "./problem.ts";
-import { certificateId, fetchRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
-import { Session } from "./session.ts";
+import { fetchRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
+import { revokeCertificate } from "./revocation.ts";
+import { PartFailed, Session } from "./session.ts";
+import type { AccountKeeper } from "./stored-account.ts";
 import { Transport } from "./transport.ts";
 
 export interface AcmeIssuerOptions {
@@ -31,9 +31,14 @@ export interface AcmeIssuerOptions {
   /** PEM text. */
   readonly trustedRoots: string | null;
   readonly email: string | null;
+  /** Common name of the root that chains should lead to; null for the CA's default. */
+  readonly preferredChain?: string | null;
   readonly accounts: AccountKeeper;
+  /** Without it an order that a crash ends is made anew. */
+  readonly orders?: OrderKeeper;
   readonly board: ChallengeBoard;
   readonly clock: Clock;
+  readonly log?: Logger;
   /** Paddock's, for the User-Agent (RFC 8555 §6.1). */
   readonly version: string;
   /** For one HTTP request, milliseconds; 30 s unless given. */
@@ -46,8 +51,7 @@ export class AcmeIssuer {
   readonly #options: AcmeIssuerOptions;
   readonly #transport: Transport;
   readonly #nonces: NoncePool;
-  /** Orders of several names at once share one registration. */
-  #opening: Promise<unknown> = Promise.resolve();
+  readonly #turns: AccountTurns;
 
   constructor(options: AcmeIssuerOptions) {
     this.name = options.name;
@@ -58,6 +62,7 @@ export class AcmeIssuer {
       ...(options.requestTimeout === undefined ? {} : { timeout: options.requestTimeout }),
     });
     this.#nonces = new NoncePool(this.#transport);
+    this.#turns = AccountTurns.of(options.accounts);
   }
 
   /**
@@ -71,8 +76,23 @@ export class AcmeIssuer {
     names: readonly string[];
     replaces: string | null;
     signal: AbortSignal;
-  }): Promise<{ chain: string; key: string }> {
-    const session = await this.#open(request.signal);
+  }): Promise<IssuedChain> {
+    checkAddresses(request.names, this.#options);
+    return await this.#turns.order(async () => await this.#issue(await this.#open(request.signal), request));
+  }
+
+  /** Whether `issue` has an order for `names` to go on with, other than the one whose key is `current`. */
+  async underWay(names: readonly string[], current: string | null): Promise<boolean> {
+    const { orders } = this.#options;
+    if (orders === undefined) return false;
+    if (current === null || !(await isLeftOver(orders, names, current))) {
+      return (await orders.load(names)) !== null;
+    }
+    await orders.remove(names);
+    return false;
+  }
+
+  async #issue(session: Session, request: CertificateWish): Promise<IssuedChain> {
     const account = await this.#account(session);
     try {
       return await this.#order(session, account, request);
@@ -90,6 +110,41 @@ export class AcmeIssuer {
     return await fetchRenewalInfo(chain, { directory, clock, signal, transport: this.#transport });
   }
 
+  /**
+   * Revokes a certificate of this CA (RFC 8555 §7.6), and forgets an order for the same names, which may be its.
+   *
+   * @param revoked.reason CRLReason of RFC 5280 §5.3.1.
+   */
+  async revoke(
+    revoked: { chain: string; key: string; names: readonly string[]; reason: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#options.orders?.remove(revoked.names);
+    const session = await this.#open(signal);
+    await this.#turns.take(async () => await revokeCertificate(session, this.#options.accounts, revoked));
+  }
+
+  /** A new key for the account (RFC 8555 §7.3.5). */
+  async rollOverAccount(signal: AbortSignal): Promise<void> {
+    await this.#changeAccount(signal, rollOver);
+  }
+
+  /** The end of the account (RFC 8555 §7.3.6); the next order makes a new one. */
+  async deactivateAccount(signal: AbortSignal): Promise<void> {
+    await this.#changeAccount(signal, deactivateAccount);
+  }
+
+  /** @throws PaddockError `acme.unknown-profile` where the CA does not offer the profile that is set. */
+  async checkProfile(signal: AbortSignal): Promise<void> {
+    const { profile } = this.#options;
+    if (profile !== null) checkedProfile(profile, (await this.#open(signal)).directory);
+  }
+
+  async #changeAccount(signal: AbortSignal, change: typeof rollOver): Promise<void> {
+    const session = await this.#open(signal);
+    await this.#turns.change(this.name, async () => await change(session, this.#options.accounts));
+  }
+
   async #open(signal: AbortSignal): Promise<Session> {
     const { clock } = this.#options;
     // Fetched for each order: it is small, and CAs change it (renewalInfo came to running clients that way).
@@ -103,47 +158,17 @@ export class AcmeIssuer {
 
   async #account(session: Session): Promise<Account> {
     const { accounts: keeper, email, eab } = this.#options;
-    const opened = this.#opening.then(() => openAccount(session, { keeper, email, eab }));
-    this.#opening = opened.catch(() => {});
-    return await opened;
+    // Orders of several names at once share one registration.
+    return await this.#turns.take(async () => await openAccount(session, { keeper, email, eab }));
   }
 
-  async #order(
-    session: Session,
-    account: Account,
-    request: { names: readonly string[]; replaces: string | null },
-  ): Promise<{ chain: string; key: string }> {
-    const replaces =
-      request.replaces !== null && session.directory.renewalInfo !== null
-        ? certificateId(request.replaces)
-        : null;
-    const order = await this.#readyOrder(session, account, {
-      names: request.names,
-      profile: this.#options.profile,
-      replaces,
-    });
-    const keys = await generateCertificateKey();
-    const csr = await certificateRequest(request.names, keys);
-    const url = await finalizeOrder(session, account, order, csr);
-    const ordered = { names: request.names, privateKey: keys.privateKey };
-    const chain = await downloadCertificate(session, account, url, ordered);
-    return { chain, key: keys.privateKey.export({ type: "pkcs8", format: "pem" }) };
-  }
-
-  /** An order with every name proven. Each round spends a kind of challenge, so there are few of them. */
-  async #readyOrder(
-    session: Session,
-    account: Account,
-    wanted: Parameters<typeof createOrder>[2],
-  ): Promise<Order> {
+  async #order(session: Session, account: Account, wish: CertificateWish): Promise<IssuedChain> {
     const { board } = this.#options;
     const proving = { account, board, trials: new ChallengeTrials(board) };
-    for (;;) {
-      const order = await createOrder(session, account, wanted);
-      if (order.status !== "pending") return order;
-      if (await this.#authorize(session, order.authorizations, proving))
-        return await settleOrder(session, account, order, "ready");
-    }
+    return await obtainCertificate(session, account, wish, {
+      ...this.#options,
+      authorize: async (urls) => await this.#authorize(session, urls, proving),
+    });
   }
 
   /**
@@ -162,7 +187,7 @@ export class AcmeIssuer {
           return await fulfilAuthorization(shared, url, proving);
         } catch (error) {
           failures.push(error);
-          ending.abort();
+          ending.abort(new PartFailed("another name is not proven"));
           return "failed";
         }
       }),
@@ -179,11 +204,11 @@ export class AcmeIssuer {
  */
 export async function acmeIssuer(
   issuer: Extract<IssuerConfiguration, { kind: "acme" }>,
-  context: Pick<AcmeIssuerOptions, "email" | "accounts" | "board" | "clock" | "version">,
+  context: Pick<AcmeIssuerOptions, "email" | "accounts" | "orders" | "board" | "clock" | "log" | "version">,
 ): Promise<AcmeIssuer> {
-  const { name, directory, profile, eab } = issuer;
+  const { name, directory, profile, eab, preferredChain } = issuer;
   const trustedRoots = issuer.trustedRoots === null ? null : await readRoots(issuer.trustedRoots);
-  return new AcmeIssuer({ ...context, name, directory, profile, eab, trustedRoots });
+  return new AcmeIssuer({ ...context, name, directory, profile, eab, preferredChain, trustedRoots });
 }
 
 async function readRoots(path: string): Promise<string> {

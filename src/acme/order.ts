@@ -13,6 +13,8 @@ export interface Order {
   readonly authorizations: readonly string[];
   readonly finalize: string;
   readonly certificate: string | null;
+  /** Milliseconds since the epoch, or null. */
+  readonly expires: number | null;
 }
 
 /** From finalize to the certificate; CAs say seconds, and write minutes into their incident reports. */
@@ -46,6 +48,11 @@ export async function createOrder(
   return orderOf(response, response.location);
 }
 
+/** The order as the CA has it now. */
+export async function fetchOrder(session: Session, account: Account, url: string): Promise<Order> {
+  return orderOf(await session.post(url, null, account), url);
+}
+
 /** Waits until the order leaves `pending` (after the authorizations) or `processing` (after finalize). */
 export async function settleOrder(
   session: Session,
@@ -56,7 +63,7 @@ export async function settleOrder(
   const ask = (): Promise<AcmeResponse> => session.post(order.url, null, account);
   const waiting = until === "ready" ? ["pending"] : ["pending", "ready", "processing"];
   const settled = await poll({
-    first: await ask(),
+    first: null,
     ask,
     done: (response) => !waiting.includes(String(response.body["status"])),
     what: "the order",
@@ -82,6 +89,11 @@ export async function finalizeOrder(
     // The answer may have been lost and the request not: the order's own status tells, so it is asked below.
     if (!(error instanceof AcmeProblem) || !error.is("orderNotReady")) throw error;
   }
+  return await certificateUrl(session, account, order);
+}
+
+/** Waits for the certificate of an order that was finalized. */
+export async function certificateUrl(session: Session, account: Account, order: Order): Promise<string> {
   const settled = await settleOrder(session, account, order, "valid");
   if (settled.certificate === null) throw unexpected(`the order is ${settled.status} and has no certificate`);
   return settled.certificate;
@@ -93,7 +105,7 @@ function identifierOf(name: string): { type: "dns" | "ip"; value: string } {
 }
 
 /** draft-ietf-acme-profiles §4: a profile that the directory does not list MUST NOT be asked for. */
-function checkedProfile(profile: string, directory: Directory): string {
+export function checkedProfile(profile: string, directory: Directory): string {
   const offered = directory.meta.profiles;
   if (offered.includes(profile)) return profile;
   const list = offered.length === 0 ? "it offers none" : `it offers: ${offered.join(", ")}`;
@@ -114,9 +126,10 @@ function blamesPredecessor(error: unknown): boolean {
 }
 
 function orderOf(response: AcmeResponse, url: string): Order {
-  const { status, authorizations, finalize, certificate } = response.body;
+  const { status, authorizations, finalize, certificate, expires } = response.body;
   if (typeof status !== "string" || typeof finalize !== "string")
     throw unexpected("an order without status or finalize");
+  const end = typeof expires === "string" ? Date.parse(expires) : NaN;
   const listed = Array.isArray(authorizations) ? (authorizations as unknown[]) : [];
   return {
     url,
@@ -124,6 +137,7 @@ function orderOf(response: AcmeResponse, url: string): Order {
     finalize,
     authorizations: listed.filter((item) => typeof item === "string"),
     certificate: typeof certificate === "string" ? certificate : null,
+    expires: Number.isNaN(end) ? null : end,
   };
 }
 

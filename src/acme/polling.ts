@@ -30,12 +30,12 @@ export function pause(delay: number, clock: Clock, signal: AbortSignal): Promise
 /**
  * Asks again and again until `done` accepts the answer (RFC 8555 §7.5.1, §7.4).
  *
- * @param first an answer that is already there, so that nothing is asked twice.
+ * @param first an answer that is already there, so that nothing is asked twice; null to ask at once.
  * @param patience milliseconds after which it is given up.
  * @throws PaddockError `acme.too-slow`; whatever `ask` throws, unless it is transient and passes.
  */
 export async function poll(options: {
-  first: AcmeResponse;
+  first: AcmeResponse | null;
   ask: () => Promise<AcmeResponse>;
   done: (response: AcmeResponse) => boolean;
   what: string;
@@ -48,12 +48,14 @@ export async function poll(options: {
   let response = options.first;
   let wait = FIRST;
   let failures = 0;
-  let asked = response.retryAfter;
-  while (!options.done(response)) {
-    const delay = Math.min(Math.max(asked ?? wait, SHORTEST), LONGEST);
-    wait = Math.min(wait * 1.5, 10_000);
-    if (clock.now() + delay > deadline) throw tooSlow(options.what, options.patience);
-    await pause(delay, clock, signal);
+  let asked = response?.retryAfter ?? null;
+  while (response === null || !options.done(response)) {
+    if (response !== null || failures > 0) {
+      const delay = Math.min(Math.max(asked ?? wait, SHORTEST), LONGEST);
+      wait = Math.min(wait * 1.5, 10_000);
+      if (clock.now() + delay > deadline) throw tooSlow(options.what, options.patience);
+      await pause(delay, clock, signal);
+    }
     try {
       response = await options.ask();
       asked = response.retryAfter;

@@ -2,6 +2,7 @@ import { FlattenedSign, type CryptoKey, type JWK } from "jose";
 import type { Clock } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import { parseJson, record, type Directory } from "./directory.ts";
+import { linksOf } from "./link.ts";
 import type { NoncePool } from "./nonces.ts";
 import { isProblem, problemOf } from "./problem.ts";
 import { parseRetryAfter } from "./retry-after.ts";
@@ -13,12 +14,16 @@ export interface Signer {
   readonly publicJwk: JWK;
   /** The account's URL; null for newAccount, which carries the public key instead. */
   readonly kid: string | null;
+  /** ES256 unless given. */
+  readonly algorithm?: string;
 }
 
 export interface AcmeResponse {
   readonly status: number;
   /** From Location: the URL of the object that was made. */
   readonly location: string | null;
+  /** From Link: the URLs of other chains for the same certificate (RFC 8555 §7.4.2). */
+  readonly alternates: readonly string[];
   /** Milliseconds, or null. */
   readonly retryAfter: number | null;
   readonly text: string;
@@ -49,6 +54,11 @@ export class Session {
     this.signal = options.signal;
     this.transport = options.transport;
     this.#nonces = options.nonces;
+  }
+
+  /** Whether it is ended from outside, and not because a part of the same order failed. */
+  get interrupted(): boolean {
+    return this.signal.aborted && !(this.signal.reason instanceof PartFailed);
   }
 
   /** The same session under another signal: for parts that end earlier, and for cleaning up after an abort. */
@@ -89,7 +99,7 @@ export class Session {
     const signed = await new FlattenedSign(
       new TextEncoder().encode(payload === null ? "" : JSON.stringify(payload)),
     )
-      .setProtectedHeader({ alg: "ES256", nonce, url, ...identity })
+      .setProtectedHeader({ alg: signer.algorithm ?? "ES256", nonce, url, ...identity })
       .sign(signer.privateKey);
     const response = await this.transport.send({
       method: "POST",
@@ -116,12 +126,16 @@ export class Session {
     return {
       status: response.status,
       location: location === undefined ? null : new URL(location, url).href,
+      alternates: linksOf(response.fields.link, "alternate", url),
       retryAfter,
       text: response.body,
       body: record(parsed),
     };
   }
 }
+
+/** Why the other parts of an order end once one has failed. */
+export class PartFailed extends Error {}
 
 /** The error of a response that is well-formed HTTP and yet not what RFC 8555 says. */
 export function unexpected(what: string): PaddockError {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { DamagedFiles } from "./damaged.ts";
-import { listFolder, makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
+import { listFolder, makePrivateFolder, readIfThere, removeDurably, writeDurably } from "./durable-file.ts";
 import { fileNameFor } from "./file-name.ts";
 
 /** What is kept of an account at a CA; the shape is the ACME client's, which is handed this store. */
@@ -9,6 +9,10 @@ export interface StoredAccount {
   readonly url: string | null;
   readonly privateJwk: Readonly<Record<string, unknown>>;
   readonly email: string | null;
+  /** The key that a rollover is about to put in the place of `privateJwk`. */
+  readonly nextJwk?: Readonly<Record<string, unknown>>;
+  /** Its deactivation has begun. */
+  readonly leaving?: boolean;
 }
 
 /** One issuer's account: `accounts/ISSUER/account.json`. */
@@ -41,6 +45,11 @@ export class AccountStore {
     for (const folder of this.#folders) await makePrivateFolder(folder);
     await writeDurably(this.#path, `${JSON.stringify(account, null, 1)}\n`);
   }
+
+  /** Durable once it resolves. */
+  async remove(): Promise<void> {
+    await removeDurably(this.#path);
+  }
 }
 
 function parse(text: string): StoredAccount | null {
@@ -50,10 +59,22 @@ function parse(text: string): StoredAccount | null {
   } catch {
     return null;
   }
-  const { directory, url, privateJwk, email } = document;
-  const key = (privateJwk ?? {}) as Record<string, unknown>;
-  const complete = ["kty", "crv", "x", "y", "d"].every((part) => typeof key[part] === "string");
-  if (typeof directory !== "string" || !complete) return null;
+  const { directory, url, privateJwk, email, nextJwk, leaving } = document;
+  const key = keyOf(privateJwk);
+  const next = keyOf(nextJwk);
+  if (typeof directory !== "string" || key === null) return null;
   if (url !== null && typeof url !== "string") return null;
-  return { directory, url, privateJwk: key, email: typeof email === "string" ? email : null };
+  return {
+    directory,
+    url,
+    privateJwk: key,
+    email: typeof email === "string" ? email : null,
+    ...(next === null ? {} : { nextJwk: next }),
+    ...(leaving === true ? { leaving } : {}),
+  };
+}
+
+function keyOf(value: unknown): Readonly<Record<string, unknown>> | null {
+  const key = (value ?? {}) as Record<string, unknown>;
+  return ["kty", "crv", "x", "y", "d"].every((part) => typeof key[part] === "string") ? key : null;
 }

@@ -49,12 +49,20 @@ async function askIssuer(
   const { store, clock, log, onAttempt } = context;
   const replaces = predecessor?.issuer === issuer.name ? predecessor.chain : null;
   const issued = await issuer.issue({ names, replaces, signal });
-  const fresh = acceptIssued(issued, { issuer: issuer.name, names, now: clock.now() });
+  let fresh: StoredCertificate;
+  try {
+    fresh = acceptIssued(issued, { issuer: issuer.name, names, now: clock.now() });
+  } catch (error) {
+    await issued.release?.();
+    throw error;
+  }
   onAttempt({ name: names[0], issuer: issuer.name, outcome: "success" });
   try {
     await store.save(fresh);
+    await issued.release?.();
   } catch (error) {
-    // A full disk is no reason not to serve what the CA gave; a restart has to order it again, though.
+    // A full disk is no reason not to serve what the CA gave. Its order is still kept, where the disk took that,
+    // and a restart downloads it once more.
     log.error(
       { err: error },
       `the new certificate for ${names[0]} is served, but it is not stored: ${sentenceOf(error)}`,

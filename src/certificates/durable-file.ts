@@ -48,6 +48,16 @@ export async function writeDurably(path: string, content: string, mode = 0o600):
   }
 }
 
+/** Removes a file for good; one that is not there is no error. */
+export async function removeDurably(path: string): Promise<void> {
+  try {
+    await rm(path);
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    if (systemErrorCode(cause) !== "ENOENT") throw storageError(path, cause);
+  }
+}
+
 /** A rename lasts only once its folder is synced. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");

@@ -12,6 +12,22 @@ export interface Issuer {
    * `retryAfter`, the milliseconds before which another attempt is of no use.
    */
   issue(request: IssueRequest): Promise<IssuedCertificate>;
+  /**
+   * Revokes a certificate that it made; one that is revoked already is as good. An error MAY carry
+   * `uncertain: true` where it is not known whether the certificate is revoked.
+   *
+   * @param revoked.reason CRLReason of RFC 5280 §5.3.1.
+   */
+  revoke?(
+    revoked: { chain: string; key: string; names: readonly string[]; reason: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * Whether an earlier process began an order for `names` and did not see its end; `issue` goes on with it.
+   *
+   * @param current PEM key of the stored certificate, whose order may have been left behind; null for none.
+   */
+  underWay?(names: readonly string[], current: string | null): Promise<boolean>;
   /** When the issuer wants a certificate of its own renewed; null where it has no opinion. */
   renewalWindow?(chain: string, signal: AbortSignal): Promise<RenewalWindow | null>;
 }
@@ -28,6 +44,11 @@ export interface IssuedCertificate {
   readonly chain: string;
   /** PEM, PKCS #8. */
   readonly key: string;
+  /**
+   * MUST be called once the certificate is stored for good, or refused. Until then the issuer keeps what it needs
+   * to give the same one again after a crash.
+   */
+  release?(): Promise<void>;
 }
 
 /** Times are milliseconds since the epoch. */

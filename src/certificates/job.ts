@@ -68,7 +68,12 @@ export class CertificateJob {
       issuers.map(({ name }) => all.of(name, names)),
       this.#now,
     );
-    if (stored !== null) return this.#adopt(stored);
+    if (stored !== null) {
+      this.#adopt(stored);
+      // A renewal that the last process did not see the end of; without this it waited for the next one\x27s time.
+      if (await this.#isUnderWay(stored)) kept.nextAttempt = this.#now;
+      return;
+    }
     if (this.#isLocal) {
       await this.#attempt();
       if (kept.stored === null) throw kept.lastError?.error;
@@ -109,6 +114,10 @@ export class CertificateJob {
 
   status(): CertificateStatus {
     return this.#kept.status(this.#issuerName, this.#now);
+  }
+
+  get revocable(): { readonly stored: StoredCertificate | null; readonly issuers: readonly Issuer[] } {
+    return { stored: this.#kept.stored, issuers: this.#plan.issuers };
   }
 
   /** An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure. */
@@ -249,6 +258,12 @@ export class CertificateJob {
     const { issuers, names } = this.#plan;
     const found = await Promise.all(issuers.map(({ name }) => this.#context.store.load(name, names)));
     return newestOf(found, this.#now);
+  }
+
+  async #isUnderWay({ key }: StoredCertificate): Promise<boolean> {
+    const { issuers, names } = this.#plan;
+    const found = await Promise.all(issuers.map(async (issuer) => await issuer.underWay?.(names, key)));
+    return found.includes(true);
   }
 
   #adopt(stored: StoredCertificate): void {

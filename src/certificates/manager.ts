@@ -28,7 +28,7 @@
  * "retry after one minute" a lie, and a timer for each certificate costs nothing.
  */
 import type { Clock } from "../clock.ts";
-import { PaddockError } from "../errors.ts";
+import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { certificateKey } from "../tls/certificate.ts";
 import { AccountStore } from "./account-store.ts";
@@ -41,7 +41,9 @@ import type { Issuer } from "./issuer.ts";
 import { CertificateJob, type JobContext } from "./job.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
+import { OrderStore } from "./order-store.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
+import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
 import { moment, sentenceOf } from "./sentences.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
@@ -76,12 +78,16 @@ export class CertificateManager {
   readonly #store: CertificateStore;
   readonly #context: JobContext;
   #jobs: ReadonlyMap<string, Job> = new Map();
+  readonly #accounts = new Map<string, AccountStore>();
+  readonly #orders = new Map<string, OrderStore>();
   readonly #closing = new Set<Promise<void>>();
   #configuring: Promise<unknown> = Promise.resolve();
   #publishing: Promise<void> = Promise.resolve();
   #waiting: Promise<void> | null = null;
   /** How many certificates there are. */
   #wanted = 1;
+  readonly #ending = new AbortController();
+  #finishing: Promise<void> = Promise.resolve();
   #sent = "";
   #isUnsent = false;
   #closed = false;
@@ -117,9 +123,20 @@ export class CertificateManager {
     };
   }
 
-  /** Where the account at one issuer is kept, for the ACME client. */
+  /** Where the account at one issuer is kept, for the ACME client; the same for all that ask, also after a reload. */
   accounts(issuer: string): AccountStore {
-    return new AccountStore({ storage: this.#options.storage, issuer, damaged: this.#damaged });
+    const { storage } = this.#options;
+    const store = this.#accounts.get(issuer) ?? new AccountStore({ storage, issuer, damaged: this.#damaged });
+    this.#accounts.set(issuer, store);
+    return store;
+  }
+
+  /** Where orders under way at one issuer are kept, for the ACME client. */
+  orders(issuer: string): OrderStore {
+    const { storage } = this.#options;
+    const store = this.#orders.get(issuer) ?? new OrderStore({ storage, issuer, damaged: this.#damaged });
+    this.#orders.set(issuer, store);
+    return store;
   }
 
   /**
@@ -148,11 +165,41 @@ export class CertificateManager {
    * @throws PaddockError `certificate.unknown-name`, or why the attempt failed.
    */
   async renewNow(name: string): Promise<void> {
+    await this.#jobOf(name).renewNow();
+  }
+
+  /**
+   * Revokes the certificate that serves `name` and orders another, with a new key, at once. Until that is there
+   * the old one is served on: with it most browsers come through, with a temporary one none does.
+   *
+   * @throws PaddockError `certificate.unknown-name`, `certificate.brought`, or why the issuer or the order failed.
+   */
+  async revoke(name: string, reason: RevocationReason, signal: AbortSignal): Promise<void> {
+    const job = this.#jobOf(name);
+    if (!(job instanceof CertificateJob)) {
+      throw new PaddockError("certificate.brought", `the certificate of ${name} comes from files`, {
+        fix: "Revoke it where you got it, and put a new one into the files.",
+      });
+    }
+    const { stored, issuers } = job.revocable;
+    await revoke(stored, issuers, { name, reason, signal }, this.#context);
+    try {
+      await job.renewNow();
+    } catch (cause) {
+      const sentence = `the certificate of ${name} is revoked and still served, since there is no new one yet: ${messageOf(cause)}`;
+      throw new PaddockError("certificate.revoked-not-replaced", sentence, {
+        fix: "It is tried again by itself; `paddock certs list` shows when.",
+        cause,
+      });
+    }
+  }
+
+  #jobOf(name: string): Job {
     const wanted = canonicalName(name);
     const jobs = [...this.#jobs.values()];
     const exact = jobs.find((job) => job.status().names.includes(wanted));
     const job = exact ?? jobs.find((job) => covers(job.status().names, wanted));
-    if (job !== undefined) return await job.renewNow();
+    if (job !== undefined) return job;
     throw new PaddockError("certificate.unknown-name", `no site has the name ${name}`, {
       fix: "Use a name that `paddock certs list` shows.",
     });
@@ -162,12 +209,14 @@ export class CertificateManager {
   async settled(): Promise<void> {
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.settled()));
+    await this.#finishing;
     await this.#publishing;
   }
 
   /** Ends everything; orders under way are aborted and clean up first. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ending.abort();
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.close()));
     await Promise.all(this.#closing);
@@ -204,6 +253,8 @@ export class CertificateManager {
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);
     if (quietly) this.#sayFound(opened);
+    const issuers = [...new Set(wanted.flatMap((site) => site.issuers))];
+    this.#finishing = finishRevocations(issuers, this.#ending.signal, this.#context);
   }
 
   #sayFound(opened: readonly Job[]): void {

@@ -6,6 +6,7 @@ import { canonicalName, readPair, type CertificatePair } from "./certificate-pai
 import type { DamagedFiles } from "./damaged.ts";
 import { listFolder, makePrivateFolder, readIfThere, readNow, writeDurably } from "./durable-file.ts";
 import { fileNameFor, fileNameForSet } from "./file-name.ts";
+import { RevokedCertificates } from "./revoked.ts";
 
 /** The moment that was chosen in the issuer's renewal window; kept, so that a restart does not roll again. */
 export interface ChosenRenewal {
@@ -37,13 +38,16 @@ const AT_A_STRETCH = 100;
 export class CertificateStore {
   readonly #folder: string;
   readonly #damaged: DamagedFiles;
+  /** What is never loaded again. */
+  readonly revoked: RevokedCertificates;
 
   constructor(options: { storage: string; damaged: DamagedFiles }) {
+    this.revoked = new RevokedCertificates(options);
     this.#folder = join(options.storage, "certificates");
     this.#damaged = options.damaged;
   }
 
-  /** Null where there is none, or a damaged one, which is then set aside. */
+  /** Null where there is none, a revoked one, or a damaged one, which is then set aside. */
   async load(issuer: string, names: readonly string[]): Promise<StoredCertificate | null> {
     return await this.#read(this.#path(issuer, names));
   }
@@ -82,12 +86,14 @@ export class CertificateStore {
 
   async #parse(path: string, text: string | null): Promise<StoredCertificate | null> {
     if (text === null) return null;
+    let certificate: StoredCertificate;
     try {
-      return parse(text);
+      certificate = parse(text);
     } catch (reason) {
       await this.#damaged.setAside(path, reason, "a new certificate is obtained in its place");
       return null;
     }
+    return (await this.revoked.has(certificate.fingerprint)) ? null : certificate;
   }
 }
 

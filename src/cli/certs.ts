@@ -1,5 +1,7 @@
+import { certificateAccount } from "./certs/account.ts";
 import { listCertificates } from "./certs/list.ts";
 import { renewCertificate } from "./certs/renew.ts";
+import { revokeCertificate } from "./certs/revoke.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./usage.ts";
 
@@ -7,6 +9,8 @@ import { UsageError } from "./usage.ts";
 const WORDS: Readonly<Record<string, Command>> = {
   list: listCertificates,
   renew: renewCertificate,
+  revoke: revokeCertificate,
+  account: certificateAccount,
 };
 
 const usage = `certs ${Object.keys(WORDS).join("|")} …`;

@@ -57,6 +57,8 @@ export type IssuerConfiguration =
       readonly name: string;
       readonly directory: string;
       readonly profile: string | null;
+      /** Common name of the root that the chain should lead to; null for the CA's default chain. */
+      readonly preferredChain: string | null;
       /** Absolute path of a PEM file with extra roots for talking to this CA. */
       readonly trustedRoots: string | null;
       readonly eab: { readonly keyId: string; readonly hmacKey: string } | null;

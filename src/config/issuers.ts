@@ -55,7 +55,7 @@ function assembleIssuer(
     return undefined;
   }
   if (name === null) {
-    for (const key of ["profile", "trustedRoots", "eab"])
+    for (const key of ["profile", "preferredChain", "trustedRoots", "eab"])
       if (section.entries.has(key))
         problems.add(placeOf(section, [key], true), `${key} means nothing to the embedded CA; remove it`);
     return { kind: "local" };
@@ -67,6 +67,7 @@ function assembleIssuer(
   return {
     ...acmeIssuer(name, trustedRoots),
     profile: values["profile"] as string | null,
+    preferredChain: values["preferredChain"] as string | null,
     eab: (one["eab"]?.values ?? null) as { keyId: string; hmacKey: string } | null,
   };
 }
@@ -78,6 +79,7 @@ function acmeIssuer(name: string, trustedRoots: string | null) {
     name,
     directory: directory ?? name,
     profile: null,
+    preferredChain: null,
     trustedRoots,
     eab: null,
   } as const;

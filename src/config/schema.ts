@@ -25,6 +25,11 @@ const ISSUER: Section = {
     format: "text",
     default: null,
   },
+  preferredChain: {
+    doc: 'Common name of the root that the chain should lead to, such as `"ISRG Root X1"`, where the CA offers several; else its default chain, and the log says which there are.',
+    format: "text",
+    default: null,
+  },
   trustedRoots: {
     doc: "PEM file with extra roots to trust when talking to this CA. PADDOCK_TRUSTED_ROOTS gives one to all of them.",
     format: "path",

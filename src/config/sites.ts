@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { certifiesAddresses } from "./address-names.ts";
 import type {
   BufferingConfiguration,
   CacheConfiguration,
@@ -252,11 +254,18 @@ function checkIssuable(
   { issuers, proving }: Issuance,
   context: AssemblyContext,
 ): void {
-  if (certificate.kind !== "auto" || !issuers.some((issuer) => issuer.kind === "acme")) return;
+  const authorities = issuers.filter((issuer) => issuer.kind === "acme");
+  const [authority] = authorities;
+  if (certificate.kind !== "auto" || authority === undefined) return;
   for (const [index, name] of (section.values["names"] as readonly unknown[]).entries()) {
     const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
     if (parsed === undefined || "problem" in parsed) continue;
     if (isLocalName(parsed.value)) continue;
+    if (isIP(parsed.value) !== 0 && !authorities.some(certifiesAddresses))
+      context.problems.add(
+        placeOf(section, ["names", String(index)]),
+        `${parsed.value}: ${authority.name} certifies IP addresses under its profile shortlived only; set profile: shortlived of the issuer, or set certificate to local or to files`,
+      );
     const reason = whyUnprovable(parsed.value, proving);
     if (reason !== null) context.problems.add(placeOf(section, ["names", String(index)]), reason);
   }

@@ -1,15 +1,22 @@
-import { acmeIssuer } from "../acme/issuer.ts";
+import { acmeIssuer, AcmeIssuer } from "../acme/issuer.ts";
 import type { Issuer } from "../certificates/issuer.ts";
+import { sentenceOf } from "../certificates/sentences.ts";
 import { CertificateManager, type CertificateManagerOptions } from "../certificates/manager.ts";
 import { systemClock } from "../clock.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { HookTurns } from "../dns/hook.ts";
+import { PaddockError } from "../errors.ts";
+import type { Logger } from "../logging/logger.ts";
 import { VERSION } from "../version.ts";
 import type { WorkerChallengeBoard } from "./challenge-board.ts";
 import { ConfiguredChallenges, type ProvingParts } from "./configured-challenges.ts";
 import type { ControlCommands } from "./control-server.ts";
+import { issuerCommands } from "./certificate-commands.ts";
 import { nameOf } from "./certificate-orders.ts";
 import { ProvenChallenges } from "./proven-challenges.ts";
+
+/** Milliseconds for the CA's directory. */
+const PROFILE_PATIENCE = 30_000;
 
 type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
 
@@ -17,6 +24,8 @@ type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
 export class CertificateService {
   readonly manager: CertificateManager;
   readonly #proving: ProvingParts;
+  readonly #log: Logger;
+  #acme: readonly AcmeIssuer[] = [];
 
   /** @throws PaddockError `storage.failed` */
   static async open(
@@ -25,17 +34,14 @@ export class CertificateService {
   ): Promise<CertificateService> {
     const manager = await CertificateManager.open({ ...options, clock: systemClock });
     const proven = await ProvenChallenges.open(options.storage, options.log);
-    return new CertificateService(manager, {
-      proven,
-      workers: board,
-      turns: new HookTurns(),
-      log: options.log,
-    });
+    const proving = { proven, workers: board, turns: new HookTurns(), log: options.log };
+    return new CertificateService(manager, proving);
   }
 
   private constructor(manager: CertificateManager, proving: ProvingParts) {
     this.manager = manager;
     this.#proving = proving;
+    this.#log = proving.log;
   }
 
   /** @throws PaddockError where a file of the configuration cannot be read; nothing has changed then. */
@@ -43,20 +49,36 @@ export class CertificateService {
     const { manager } = this;
     const board = new ConfiguredChallenges(configuration, this.#proving);
     this.#proving.proven.keepOnly(new Set(configuration.sites.flatMap(({ names }) => names)));
-    const issuers: Issuer[] = await Promise.all(
-      configuration.issuers.map(async (issuer) =>
-        issuer.kind === "local"
-          ? manager.local
-          : await acmeIssuer(issuer, {
-              email: configuration.email,
-              accounts: manager.accounts(issuer.name),
-              board,
-              clock: systemClock,
-              version: VERSION,
-            }),
+    const issuers = await Promise.all(
+      configuration.issuers.map(
+        async (issuer): Promise<AcmeIssuer | Issuer> =>
+          issuer.kind === "local"
+            ? manager.local
+            : await acmeIssuer(issuer, {
+                email: configuration.email,
+                accounts: manager.accounts(issuer.name),
+                orders: manager.orders(issuer.name),
+                board,
+                clock: systemClock,
+                log: this.#log,
+                version: VERSION,
+              }),
       ),
     );
+    this.#acme = issuers.filter((issuer) => issuer instanceof AcmeIssuer);
+    for (const issuer of this.#acme) void this.#checkProfile(issuer);
     return configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers }));
+  }
+
+  /** Said at the start, and not only by the first order, which may be weeks away. */
+  async #checkProfile(issuer: AcmeIssuer): Promise<void> {
+    try {
+      await issuer.checkProfile(AbortSignal.timeout(PROFILE_PATIENCE));
+    } catch (error) {
+      // A CA that is away says nothing about the profile; the orders will say that it is away.
+      if (!(error instanceof PaddockError) || error.code !== "acme.unknown-profile") return;
+      this.#log.error({ err: error }, `nothing can be ordered from ${issuer.name}: ${sentenceOf(error)}`);
+    }
   }
 
   /** What `paddock certs` asks of the running daemon; `certs-WORD` on the control socket. */
@@ -65,6 +87,7 @@ export class CertificateService {
       "certs-renew": async (order) => {
         await this.manager.renewNow(nameOf(order));
       },
+      ...issuerCommands(this.manager, () => this.#acme),
     };
   }
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
-import type { AccountKeeper, StoredAccount } from "../../src/acme/account.ts";
+import type { AccountKeeper, StoredAccount } from "../../src/acme/stored-account.ts";
 import type { ChallengeAnswer, ChallengeBoard } from "../../src/acme/challenge.ts";
 import { AcmeIssuer, type AcmeIssuerOptions } from "../../src/acme/issuer.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -24,6 +24,10 @@ export class MemoryAccounts implements AccountKeeper {
 
   async save(account: StoredAccount): Promise<void> {
     this.saved.push(account);
+  }
+
+  async remove(): Promise<void> {
+    this.saved = [];
   }
 }
 
@@ -49,8 +53,8 @@ export class HttpBoard implements ChallengeBoard, AsyncDisposable {
   }
 
   /** On a free port, before Pebble is told of it: so nobody else can take it in between. */
-  async listen(): Promise<this> {
-    this.#server.listen(0, "127.0.0.1");
+  async listen(host = "127.0.0.1"): Promise<this> {
+    this.#server.listen(0, host);
     await once(this.#server, "listening");
     return this;
   }

@@ -43,6 +43,7 @@ void describe("the manager with Pebble", () => {
           name: pebble.directoryUrl,
           directory: pebble.directoryUrl,
           profile: null,
+          preferredChain: null,
           trustedRoots: pebble.trustedRootsPath,
           eab: null,
         },

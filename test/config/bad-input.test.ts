@@ -282,6 +282,22 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [issuer("«profile: tlsserver"), "an issuer is either acme: NAME or local: true; give one of them"],
   [issuer("{ acme: google, «local: true }"), "an issuer is either acme or local; make it two issuers"],
   [issuer("{ local: true, «profile: x }"), "profile means nothing to the embedded CA; remove it"],
+  [
+    issuer("{ local: true, «preferredChain: x }"),
+    "preferredChain means nothing to the embedded CA; remove it",
+  ],
+  [
+    issuer("{ acme: google, preferredChain: «[x] }"),
+    "issuers[0].preferredChain must be a single value, not a list",
+  ],
+  [
+    "sites: [{ names: [a.example, «203.0.113.7], upstream: unix:/x }]",
+    "203.0.113.7: letsencrypt certifies IP addresses under its profile shortlived only; set profile: shortlived of the issuer, or set certificate to local or to files",
+  ],
+  [
+    "sites: [{ names: [«'2001:db8::1'], upstream: unix:/x }]\nissuers: [{ acme: letsencrypt-staging, profile: tlsserver }]",
+    /^2001:db8::1: letsencrypt-staging certifies IP addresses under its profile shortlived only/,
+  ],
   [issuer("{ acme: google, trustedRoots: «nowhere.pem }"), /^the file .*\/nowhere\.pem does not exist$/],
   [issuer("{ acme: zerossl, eab: «{ keyId: a } }"), "issuers[0].eab.hmacKey is missing; give it"],
   [`${SITE}issuers: «[]`, /^issuers is empty; remove the key/],

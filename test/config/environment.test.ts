@@ -96,6 +96,7 @@ void test("describes one site wholly by environment, as the sidecar runs", () =>
       name: "https://pebble:14000/dir",
       directory: "https://pebble:14000/dir",
       profile: null,
+      preferredChain: null,
       trustedRoots: join(folder, "ca.pem"),
       eab: null,
     },

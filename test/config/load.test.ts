@@ -47,6 +47,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         name: "letsencrypt",
         directory: "https://acme-v02.api.letsencrypt.org/directory",
         profile: null,
+        preferredChain: null,
         trustedRoots: null,
         eab: null,
       },
@@ -188,7 +189,11 @@ void test("the result is frozen to its leaves", () => {
 
 void test("names become lower case and A-labels; addresses and wildcards are names too", () => {
   const names = "[Bücher.example, '*.Test', 127.0.0.1, '2001:DB8::0:1', '[::1]', '*.dev.localhost']";
-  const { sites } = loadText(folder, `sites: [{ names: ${names}, upstream: 'http://[::1]:8000' }]`);
+  const issuers = "issuers: [{ acme: letsencrypt, profile: shortlived }]";
+  const { sites } = loadText(
+    folder,
+    `${issuers}\nsites: [{ names: ${names}, upstream: 'http://[::1]:8000' }]`,
+  );
   assert.deepEqual(sites[0]?.names, [
     "xn--bcher-kva.example",
     "*.test",

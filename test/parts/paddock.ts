@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { Agent, request, type RequestOptions } from "node:https";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -130,6 +131,17 @@ ${options.yaml(folder)}
     }
   }
 
+  /**
+   * SIGKILL, as the kernel's memory killer would; the folder stays for the next one. Resolves once the workers
+   * have left too, so that the next one has the port for itself.
+   */
+  async kill(): Promise<void> {
+    const exit = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exit;
+    await this.until("the workers to leave", async () => !(await accepts(this.httpPort)));
+  }
+
   /** Ends it by SIGTERM and removes its folder; returns the exit code. */
   async stop(options: { keepFolder?: boolean } = {}): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
@@ -148,6 +160,18 @@ ${options.yaml(folder)}
       if (this.#child.exitCode !== null) throw new Error(`the daemon ended:\n${this.#output}`);
       return this.#output.includes('"serving"');
     });
+  }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
 

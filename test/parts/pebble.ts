@@ -27,6 +27,10 @@ export interface PebbleOptions {
   readonly certificateValidity?: number;
   /** Key id to base64url MAC key; binding is then required. */
   readonly externalAccounts?: Readonly<Record<string, string>>;
+  /** Certificates in a chain above the end-entity's, without the root; 1 unless given. */
+  readonly chainLength?: number;
+  /** Chains to roots of their own that it offers beside the default one; none unless given. */
+  readonly alternateChains?: number;
   /** Names that it refuses. */
   readonly blocked?: readonly string[];
   /** Port of the directory; the same one again makes a restart (with all its state lost). */
@@ -149,6 +153,8 @@ async function start(options: PebbleOptions): Promise<Pebble> {
     PEBBLE_VA_NOSLEEP: "1",
     PEBBLE_WFE_NONCEREJECT: String(options.nonceReject ?? 30),
     PEBBLE_AUTHZREUSE: String(options.authzReuse ?? 0),
+    PEBBLE_CHAIN_LENGTH: String(options.chainLength ?? 1),
+    PEBBLE_ALTERNATE_ROOTS: String(options.alternateChains ?? 0),
   });
 
   const dnsManagementUrl = `http://127.0.0.1:${dnsManagement}`;
