@@ -9,6 +9,7 @@ import type {
 } from "./configuration.ts";
 import { pathOf, type AssemblyContext } from "./context.ts";
 import { assembleIssuers } from "./issuers.ts";
+import { assembleLocalCa } from "./local-ca.ts";
 import { networksOf } from "./networks.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
 import { assembleSites } from "./sites.ts";
@@ -26,19 +27,22 @@ export function assemble(
   const { values } = root;
   const admin = sectionOf(root, "admin");
   const issuers = assembleIssuers(root, context);
+  const listen = assembleListeners(sectionOf(root, "listen"), admin, context);
+  const adminListen = listenAddress(admin.values["listen"]) ?? null;
   return deepFreeze({
     file: context.file,
     email: values["email"] as string | null,
     storage: pathOf(root, "storage", context),
     workers: values["workers"] === "auto" ? availableParallelism() : (values["workers"] as number),
     trustedProxies: networksOf(values["trustedProxies"] as readonly unknown[]),
-    listen: assembleListeners(sectionOf(root, "listen"), admin, context),
+    listen,
     admin: {
-      listen: listenAddress(admin.values["listen"]) ?? null,
+      listen: adminListen,
       socket: pathOf(admin, "socket", context),
     },
     log: sectionOf(root, "log").values as unknown as LogConfiguration,
     issuers,
+    localCa: assembleLocalCa(root, listen, adminListen, context),
     tls: sectionOf(root, "tls").values as unknown as Configuration["tls"],
     timeouts: sectionOf(root, "timeouts").values as unknown as TimeoutConfiguration,
     limits: sectionOf(root, "limits").values as unknown as LimitConfiguration,

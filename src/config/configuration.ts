@@ -26,6 +26,10 @@ export interface Configuration {
   };
   readonly log: LogConfiguration;
   readonly issuers: readonly IssuerConfiguration[];
+  readonly localCa: {
+    /** Null: the embedded CA is for this machine's sites alone. */
+    readonly acme: AcmeServerConfiguration | null;
+  };
   readonly tls: { readonly policy: "intermediate" | "modern" };
   readonly timeouts: TimeoutConfiguration;
   readonly limits: LimitConfiguration;
@@ -55,6 +59,19 @@ export type IssuerConfiguration =
       readonly trustedRoots: string | null;
       readonly eab: { readonly keyId: string; readonly hmacKey: string } | null;
     };
+
+/** The embedded CA as an ACME server for other machines. */
+export interface AcmeServerConfiguration {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** What clients call it by: names and addresses, lower case. */
+  readonly hosts: readonly string[];
+  /** What it may certify: names, `*.NAME` for all that is below, and addresses. */
+  readonly names: readonly string[];
+  /** Who may connect. */
+  readonly clients: readonly NetworkConfiguration[];
+  /** Where http-01 is fetched from. */
+  readonly httpPort: number;
+}
 
 export interface TimeoutConfiguration {
   /** Request head, from its first byte. */

@@ -1,3 +1,4 @@
+import { LOCAL_CA } from "./local-ca-schema.ts";
 import type { Section } from "./section.ts";
 import { SITE_SECTION } from "./site-schema.ts";
 import { UPSTREAM } from "./upstream-schema.ts";
@@ -166,6 +167,7 @@ export const ROOT: Section = {
     section: ISSUER,
     env: "PADDOCK_ISSUERS",
   },
+  localCA: { doc: "The embedded CA.", nested: "one", section: LOCAL_CA, env: "PADDOCK_LOCAL_CA" },
   challenges: {
     doc: "How the CA may check the names. `http-01` in this version.",
     format: "challenges",

@@ -4,6 +4,7 @@ import { CertificateManager, type CertificateManagerOptions } from "../certifica
 import { systemClock } from "../clock.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { VERSION } from "../version.ts";
+import { AcmeServer } from "./acme-server.ts";
 import type { WorkerChallengeBoard } from "./challenge-board.ts";
 import type { ControlCommands } from "./control-server.ts";
 import { nameOf } from "./certificate-orders.ts";
@@ -13,6 +14,8 @@ type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
 /** Puts the certificates, the CAs that they come from and the workers together. */
 export class CertificateService {
   readonly manager: CertificateManager;
+  /** The embedded CA for other machines. */
+  readonly acmeServer: AcmeServer;
   readonly #board: WorkerChallengeBoard;
 
   /** @throws PaddockError `storage.failed` */
@@ -20,11 +23,14 @@ export class CertificateService {
     options: Omit<CertificateManagerOptions, "clock">,
     board: WorkerChallengeBoard,
   ): Promise<CertificateService> {
-    return new CertificateService(await CertificateManager.open({ ...options, clock: systemClock }), board);
+    const manager = await CertificateManager.open({ ...options, clock: systemClock });
+    const { storage, log } = options;
+    return new CertificateService(manager, board, new AcmeServer({ storage, log, ca: manager.ca }));
   }
 
-  private constructor(manager: CertificateManager, board: WorkerChallengeBoard) {
+  private constructor(manager: CertificateManager, board: WorkerChallengeBoard, acmeServer: AcmeServer) {
     this.manager = manager;
+    this.acmeServer = acmeServer;
     this.#board = board;
   }
 

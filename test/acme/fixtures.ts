@@ -40,8 +40,8 @@ export class HttpBoard implements ChallengeBoard, AsyncDisposable {
   }
 
   /** On a free port, before Pebble is told of it: so nobody else can take it in between. */
-  async listen(): Promise<this> {
-    this.#server.listen(0, "127.0.0.1");
+  async listen(port = 0): Promise<this> {
+    this.#server.listen(port, "127.0.0.1");
     await once(this.#server, "listening");
     return this;
   }

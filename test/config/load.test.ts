@@ -51,6 +51,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         eab: null,
       },
     ],
+    localCa: { acme: null },
     tls: { policy: "intermediate" },
     timeouts: { requestHead: 10_000, keepAlive: 75_000, body: 20_000, write: 60_000 },
     limits: { connectionsPerAddress: null },
