@@ -70,6 +70,7 @@ type Job = CertificateJob | FilesJob;
 
 export class CertificateManager {
   readonly local: Issuer;
+  readonly ca: EmbeddedCa;
   /** Of the embedded CA. */
   readonly rootCertificatePem: string;
   readonly rootCertificatePath: string;
@@ -105,6 +106,7 @@ export class CertificateManager {
     this.#options = options;
     this.#damaged = damaged;
     this.#store = new CertificateStore({ storage, damaged });
+    this.ca = ca;
     this.local = new LocalIssuer(ca);
     this.rootCertificatePem = ca.rootCertificatePem;
     this.rootCertificatePath = ca.rootCertificatePath;
@@ -229,6 +231,9 @@ export class CertificateManager {
     const stored = new StoredCertificates(await this.#store.list());
     const opened: Job[] = [];
     const jobs = new Map<string, Job>();
+    const permitted = this.ca.sites.permitted;
+    // Public names too, for the time before their first certificate.
+    this.ca.sites.permit(plans.flatMap(({ kind, names }) => (kind === "issued" ? names : [])));
     try {
       for (const plan of plans) {
         const kept = plan.kind === "issued" ? this.#jobs.get(plan.key) : undefined;
@@ -237,6 +242,7 @@ export class CertificateManager {
         jobs.set(plan.key, job);
       }
     } catch (error) {
+      this.ca.sites.permit(permitted);
       await Promise.all(opened.map((job) => job.close()));
       throw error;
     }

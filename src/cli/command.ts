@@ -9,6 +9,7 @@ import { purgeCommand } from "./purge.ts";
 import { reloadCommand } from "./reload.ts";
 import { runDaemonCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
+import { trustCommand } from "./trust.ts";
 import { UsageError } from "./usage.ts";
 
 /** One subcommand: returns the exit code. 0 done, 1 the answer is no, 2 wrong usage, 3 no daemon. */
@@ -28,6 +29,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   purge: purgeCommand,
   "hash-password": hashPasswordCommand,
   maintenance: maintenanceCommand,
+  trust: trustCommand,
 };
 
 export async function runCommand(args: readonly string[]): Promise<number> {

@@ -41,7 +41,7 @@ export const devCommand: Command = {
       loadConfiguration({ environment, workingDirectory: "/" });
     return await runDaemon(load, (supervisor) => {
       process.stderr.write(
-        `https://localhost:${port}/\n  curl --cacert ${supervisor.rootCertificatePath} https://localhost:${port}/\n`,
+        `https://localhost:${port}/\n  curl --cacert ${supervisor.rootCertificatePath} https://localhost:${port}/\n  paddock trust --root ${supervisor.rootCertificatePath}   # for browsers, once\n`,
       );
     });
   },

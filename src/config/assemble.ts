@@ -10,6 +10,7 @@ import type {
 } from "./configuration.ts";
 import { pathOf, type AssemblyContext } from "./context.ts";
 import { assembleIssuers } from "./issuers.ts";
+import { assembleLocalCa } from "./local-ca.ts";
 import { networksOf } from "./networks.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
 import { assembleSites } from "./sites.ts";
@@ -29,6 +30,7 @@ export function assemble(
   const issuers = assembleIssuers(root, context);
   const listen = assembleListeners(sectionOf(root, "listen"), admin, context);
   const proving = assembleChallenges(root, listen, context);
+  const adminListen = listenAddress(admin.values["listen"]) ?? null;
   return deepFreeze({
     file: context.file,
     email: values["email"] as string | null,
@@ -37,13 +39,14 @@ export function assemble(
     trustedProxies: networksOf(values["trustedProxies"] as readonly unknown[]),
     listen,
     admin: {
-      listen: listenAddress(admin.values["listen"]) ?? null,
+      listen: adminListen,
       socket: pathOf(admin, "socket", context),
     },
     log: sectionOf(root, "log").values as unknown as LogConfiguration,
     issuers,
     challenges: proving.challenges,
     dns: proving.dns,
+    localCa: assembleLocalCa(root, listen, adminListen, context),
     tls: sectionOf(root, "tls").values as unknown as Configuration["tls"],
     timeouts: sectionOf(root, "timeouts").values as unknown as TimeoutConfiguration,
     limits: sectionOf(root, "limits").values as unknown as LimitConfiguration,

@@ -32,6 +32,10 @@ export interface Configuration {
   readonly challenges: readonly ChallengeKind[];
   /** Null where there is no dns-01. */
   readonly dns: DnsConfiguration | null;
+  readonly localCa: {
+    /** Null: the embedded CA is for this machine's sites alone. */
+    readonly acme: AcmeServerConfiguration | null;
+  };
   readonly tls: { readonly policy: "intermediate" | "modern" };
   readonly timeouts: TimeoutConfiguration;
   readonly limits: LimitConfiguration;
@@ -74,6 +78,19 @@ export interface DnsConfiguration {
   readonly nameServers: readonly string[];
   /** 0: the CA is told at once. */
   readonly propagationTimeout: number;
+}
+
+/** The embedded CA as an ACME server for other machines. */
+export interface AcmeServerConfiguration {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** What clients call it by: names and addresses, lower case. */
+  readonly hosts: readonly string[];
+  /** What it may certify: names, `*.NAME` for all that is below, and addresses. */
+  readonly names: readonly string[];
+  /** Who may connect. */
+  readonly clients: readonly NetworkConfiguration[];
+  /** Where http-01 is fetched from. */
+  readonly httpPort: number;
 }
 
 export interface TimeoutConfiguration {

@@ -91,6 +91,20 @@ export const FORMATS = {
   sameSite: oneOf(["Strict", "Lax", "None"]),
   certificate: oneOf(["auto", "local"]),
   listenAddresses: list("list of `ADDRESS:PORT` or `fd:NAME`", (text) => parsed(parseListenAddress(text))),
+  listenAddress: scalar("`ADDRESS:PORT`", (text) => {
+    if (text.startsWith("fd:"))
+      fail(`"${text}": a socket of systemd cannot be handed on here; write ADDRESS:PORT`);
+    parsed(parseListenAddress(text));
+  }),
+  port: {
+    says: "port",
+    shape: "scalar",
+    coerce: (text: string) => (/^\d{1,5}$/.test(text) ? Number(text) : text),
+    check: (value: unknown) => {
+      if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 65_535)
+        fail(`must be a port from 1 to 65535, not ${show(value)}`);
+    },
+  },
   listenAddressOrOff: {
     says: "`ADDRESS:PORT`, or `false`",
     shape: "scalar",

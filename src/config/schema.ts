@@ -1,3 +1,4 @@
+import { LOCAL_CA } from "./local-ca-schema.ts";
 import type { Section } from "./section.ts";
 import { SITE_SECTION } from "./site-schema.ts";
 import { UPSTREAM } from "./upstream-schema.ts";
@@ -196,6 +197,7 @@ export const ROOT: Section = {
     section: ISSUER,
     env: "PADDOCK_ISSUERS",
   },
+  localCA: { doc: "The embedded CA.", nested: "one", section: LOCAL_CA, env: "PADDOCK_LOCAL_CA" },
   challenges: {
     doc: "How the CA may check the names, in this order: a kind that fails is followed by the next, and the one that worked is tried first the next time. `dns-01` joins the list where `dns.hook` is set and this key is not.",
     format: "challenges",

@@ -8,6 +8,7 @@ import { HookTurns } from "../dns/hook.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { VERSION } from "../version.ts";
+import { AcmeServer } from "./acme-server.ts";
 import type { WorkerChallengeBoard } from "./challenge-board.ts";
 import { ConfiguredChallenges, type ProvingParts } from "./configured-challenges.ts";
 import type { ControlCommands } from "./control-server.ts";
@@ -23,6 +24,8 @@ type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
 /** Puts the certificates, the CAs that they come from and the workers together. */
 export class CertificateService {
   readonly manager: CertificateManager;
+  /** The embedded CA for other machines. */
+  readonly acmeServer: AcmeServer;
   readonly #proving: ProvingParts;
   readonly #log: Logger;
   #acme: readonly AcmeIssuer[] = [];
@@ -33,13 +36,15 @@ export class CertificateService {
     board: WorkerChallengeBoard,
   ): Promise<CertificateService> {
     const manager = await CertificateManager.open({ ...options, clock: systemClock });
-    const proven = await ProvenChallenges.open(options.storage, options.log);
-    const proving = { proven, workers: board, turns: new HookTurns(), log: options.log };
-    return new CertificateService(manager, proving);
+    const { storage, log } = options;
+    const proven = await ProvenChallenges.open(storage, log);
+    const proving = { proven, workers: board, turns: new HookTurns(), log };
+    return new CertificateService(manager, proving, new AcmeServer({ storage, log, ca: manager.ca }));
   }
 
-  private constructor(manager: CertificateManager, proving: ProvingParts) {
+  private constructor(manager: CertificateManager, proving: ProvingParts, acmeServer: AcmeServer) {
     this.manager = manager;
+    this.acmeServer = acmeServer;
     this.#proving = proving;
     this.#log = proving.log;
   }

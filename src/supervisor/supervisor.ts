@@ -86,6 +86,7 @@ export class Supervisor {
     this.#limits.configure(configuration);
     await this.#workers.setSockets(this.#listeners.sockets);
     await certificates.manager.configure(await certificates.wanted(configuration));
+    await certificates.acmeServer.configure(configuration.localCa.acme);
     if (configuration.admin.listen !== null) {
       const sources = { status: () => this.status(), metrics: () => this.metrics() };
       this.#servers.push(await openAdminListener(configuration.admin.listen, sources));
@@ -153,6 +154,7 @@ export class Supervisor {
       const certificates = this.#certificates as CertificateService;
       const wanted = await certificates.wanted(configuration);
       await this.#listen(configuration);
+      await certificates.acmeServer.configure(configuration.localCa.acme);
       await this.#workers.setMaintenance(this.#maintenance?.forWorkers(configuration) ?? []);
       const how = await this.#workers.configure(configuration, this.#ticketKeys);
       this.#limits.configure(configuration);
@@ -164,6 +166,7 @@ export class Supervisor {
       this.#log.info({ workers: how }, "configuration applied");
       return { how };
     } catch (error) {
+      await this.#certificates?.acmeServer.configure(this.#configuration.localCa.acme).catch(() => undefined);
       const fix = error instanceof PaddockError ? error.fix : undefined;
       this.#log.error(
         { cause: messageOf(error), fix },
@@ -201,6 +204,7 @@ export class Supervisor {
     await Promise.all([
       this.#workers.drain(this.#configuration.shutdownTimeout),
       this.#certificates?.manager.close(),
+      this.#certificates?.acmeServer.close(),
     ]);
     for (const server of this.#servers) server.close();
     for (const server of this.#servers) server.closeAllConnections();

@@ -53,8 +53,8 @@ export class HttpBoard implements ChallengeBoard, AsyncDisposable {
   }
 
   /** On a free port, before Pebble is told of it: so nobody else can take it in between. */
-  async listen(host = "127.0.0.1"): Promise<this> {
-    this.#server.listen(0, host);
+  async listen(host = "127.0.0.1", port = 0): Promise<this> {
+    this.#server.listen(port, host);
     await once(this.#server, "listening");
     return this;
   }

@@ -75,6 +75,37 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [`${SITE}timeouts: { write: «500y }`, /^timeouts\.write: "500y" is no duration/],
   [site("maxBody: «100"), /^sites\[0\]\.maxBody: "100" is no size; write 100MB, or another unit/],
   [site("maxBody: «100MiB"), /^sites\[0\]\.maxBody: "100MiB" is no size; write for example 16KB/],
+  // The embedded CA
+  [`${SITE}localCA: { «acm: true }`, 'unknown key "acm"; did you mean "acme"?'],
+  [`${SITE}«localCa: { acme: true }`, 'unknown key "localCa"; did you mean "localCA"?'],
+  [`${SITE}localCA: «true`, "localCA must be a mapping of keys to values, not true"],
+  [`${SITE}localCA: { acme: «yes }`, 'localCA.acme: must be true or false, not "yes"'],
+  [`${SITE}localCA: { acme: { «name: [a.test] } }`, 'unknown key "name"; did you mean "names"?'],
+  [`${SITE}localCA: { acme: { names: «[] } }`, "localCA.acme.names is empty; nothing would be certified"],
+  [
+    `${SITE}localCA: { acme: { names: [«"*.com"] } }`,
+    'localCA.acme.names[0]: "*.com" would match a whole top-level domain',
+  ],
+  [
+    `${SITE}localCA: { acme: { hosts: [«"*.internal"] } }`,
+    "localCA.acme.hosts[0]: a machine is called by one name, not by *.internal",
+  ],
+  [
+    `${SITE}localCA: { acme: { listen: «fd:acme } }`,
+    'localCA.acme.listen: "fd:acme": a socket of systemd cannot be handed on here; write ADDRESS:PORT',
+  ],
+  [
+    `${SITE}localCA: { acme: { listen: «"[::]:443" } }`,
+    "localCA.acme.listen: [::]:443 is taken by another listener; choose another port",
+  ],
+  [
+    `${SITE}localCA: { acme: { httpPort: «70000 } }`,
+    "localCA.acme.httpPort: must be a port from 1 to 65535, not 70000",
+  ],
+  [
+    `${SITE}localCA: { acme: { clients: [«everybody] } }`,
+    /^localCA\.acme\.clients\[0\]: "everybody" is no network/,
+  ],
   // Addresses
   [
     `${SITE}listen: { http: [«localhost:80] }`,

@@ -28,7 +28,7 @@ void test("a variable is named after its key", () => {
   const visit = (section: Section, path: readonly string[]): void => {
     for (const [key, entry] of Object.entries(section)) {
       const words = [...path, key].map((word) =>
-        word.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
+        word.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
       );
       if (entry.env !== undefined) assert.equal(entry.env, `PADDOCK_${words.join("_")}`);
       // The one site of the environment has no `sites` in front of its keys.

@@ -54,6 +54,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
     ],
     challenges: ["http-01", "tls-alpn-01"],
     dns: null,
+    localCa: { acme: null },
     tls: { policy: "intermediate" },
     timeouts: { requestHead: 10_000, keepAlive: 75_000, body: 20_000, write: 60_000 },
     limits: { connectionsPerAddress: null },

@@ -20,6 +20,8 @@ export interface PaddockOptions {
   readonly httpsPort?: number;
   readonly workers?: number;
   readonly folder?: string;
+  /** Lines of /etc/hosts that this daemon alone sees, in a mount namespace of its own. */
+  readonly hosts?: string;
 }
 
 export interface Answer {
@@ -51,19 +53,30 @@ admin: { listen: "127.0.0.1:${admin}", socket: ${folder}/control.sock }
 ${options.yaml(folder)}
 `,
     );
-    const paddock = new Paddock(folder, httpPort, https, admin);
+    if (options.hosts !== undefined) await writeFile(join(folder, "hosts"), options.hosts);
+    const paddock = new Paddock(folder, httpPort, https, admin, options.hosts !== undefined);
     await paddock.#serving();
     return paddock;
   }
 
-  private constructor(folder: string, httpPort: number, httpsPort: number, adminPort: number) {
+  private constructor(
+    folder: string,
+    httpPort: number,
+    httpsPort: number,
+    adminPort: number,
+    ownHosts: boolean,
+  ) {
     this.folder = folder;
     this.httpPort = httpPort;
     this.httpsPort = httpsPort;
     this.adminPort = adminPort;
-    this.#child = spawn(COMMAND, ["run", "--config", join(folder, "paddock.yaml")], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const run = [COMMAND, "run", "--config", join(folder, "paddock.yaml")];
+    const mount = `mount --bind "${folder}/hosts" /etc/hosts && exec "$@"`;
+    const root = process.geteuid?.() === 0 ? [] : ["--map-root-user"];
+    const [command = "", ...args] = ownHosts
+      ? ["unshare", ...root, "--mount", "sh", "-c", mount, "sh", ...run]
+      : run;
+    this.#child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
     }
