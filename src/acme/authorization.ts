@@ -25,7 +25,10 @@ export async function fulfilAuthorization(
   const authorization = await session.post(url, null, account);
   const name = nameOf(authorization);
   const status = statusOf(authorization);
-  if (status === "valid") return;
+  if (status === "valid") {
+    session.observe({ kind: "challenge", name, challenge: null, outcome: "reused", error: null });
+    return;
+  }
   if (status !== "pending") throw refused(authorization, name);
   try {
     await answer(session, account, { url, name, authorization, board });
@@ -42,6 +45,8 @@ async function answer(
 ): Promise<void> {
   const { url, name, authorization, board } = pending;
   const challenge = chooseChallenge(authorization, name);
+  const observe = (outcome: "valid" | "failed", error: unknown): void =>
+    session.observe({ kind: "challenge", name, challenge: challenge.type, outcome, error });
   try {
     await board.publish(challenge.token, keyAuthorization(challenge.token, account.thumbprint));
     session.signal.throwIfAborted();
@@ -57,6 +62,10 @@ async function answer(
       signal: session.signal,
     });
     if (statusOf(decided) !== "valid") throw refused(decided, name);
+    observe("valid", null);
+  } catch (error) {
+    if (!session.signal.aborted) observe("failed", error);
+    throw error;
   } finally {
     await board.withdraw(challenge.token);
   }

@@ -15,6 +15,7 @@ import { downloadCertificate } from "./certificate.ts";
 import type { ChallengeBoard } from "./challenge.ts";
 import { fetchDirectory } from "./directory.ts";
 import { NoncePool } from "./nonces.ts";
+import type { Observer } from "./observation.ts";
 import { createOrder, finalizeOrder, settleOrder } from "./order.ts";
 import { isProblem } from "./problem.ts";
 import { certificateId, fetchRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
@@ -70,8 +71,9 @@ export class AcmeIssuer {
     names: readonly string[];
     replaces: string | null;
     signal: AbortSignal;
+    observe?: Observer;
   }): Promise<{ chain: string; key: string }> {
-    const session = await this.#open(request.signal);
+    const session = await this.#open(request.signal, request.observe);
     const account = await this.#account(session);
     try {
       return await this.#order(session, account, request);
@@ -89,7 +91,7 @@ export class AcmeIssuer {
     return await fetchRenewalInfo(chain, { directory, clock, signal, transport: this.#transport });
   }
 
-  async #open(signal: AbortSignal): Promise<Session> {
+  async #open(signal: AbortSignal, observe?: Observer): Promise<Session> {
     const { clock } = this.#options;
     // Fetched for each order: it is small, and CAs change it (renewalInfo came to running clients that way).
     const directory = await fetchDirectory(this.#options.directory, {
@@ -97,7 +99,8 @@ export class AcmeIssuer {
       clock,
       signal,
     });
-    return new Session({ directory, clock, signal, transport: this.#transport, nonces: this.#nonces });
+    const transport = this.#transport;
+    return new Session({ directory, clock, signal, transport, nonces: this.#nonces, observe });
   }
 
   async #account(session: Session): Promise<Account> {

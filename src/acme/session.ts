@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import { parseJson, record, type Directory } from "./directory.ts";
 import type { NoncePool } from "./nonces.ts";
+import type { Observer } from "./observation.ts";
 import { isProblem, problemOf } from "./problem.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import type { Transport } from "./transport.ts";
@@ -35,6 +36,8 @@ export class Session {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly transport: Transport;
+  /** Hears of the order's steps. */
+  readonly observe: Observer;
   readonly #nonces: NoncePool;
 
   constructor(options: {
@@ -43,18 +46,20 @@ export class Session {
     signal: AbortSignal;
     transport: Transport;
     nonces: NoncePool;
+    observe?: Observer | undefined;
   }) {
     this.directory = options.directory;
     this.clock = options.clock;
     this.signal = options.signal;
     this.transport = options.transport;
+    this.observe = options.observe ?? (() => undefined);
     this.#nonces = options.nonces;
   }
 
   /** The same session under another signal: for parts that end earlier, and for cleaning up after an abort. */
   with(signal: AbortSignal): Session {
-    const { directory, clock, transport } = this;
-    return new Session({ directory, clock, transport, signal, nonces: this.#nonces });
+    const { directory, clock, transport, observe } = this;
+    return new Session({ directory, clock, transport, observe, signal, nonces: this.#nonces });
   }
 
   /**

@@ -45,7 +45,7 @@ export class FilesJob {
   }
 
   status(): CertificateStatus {
-    const { notBefore, notAfter } = this.#pair;
+    const { notBefore, notAfter, fingerprint } = this.#pair;
     return {
       name: this.#plan.names[0],
       names: this.#plan.names,
@@ -55,7 +55,9 @@ export class FilesJob {
       notBefore,
       notAfter,
       issuedAt: null,
+      fingerprint,
       nextAttempt: null,
+      nextReason: null,
       failures: 0,
       lastError: this.#ended ? { message: this.#complaint, at: notAfter } : null,
       serving: "stored",

@@ -5,6 +5,9 @@ import { attemptIssuers, type AttemptContext } from "./attempt.ts";
 import { readPair } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
 import { retryAfterOf, type Issuer } from "./issuer.ts";
+import type { CertificateJournal } from "./journal-event.ts";
+import type { JournalStore } from "./journal-store.ts";
+import { journalText } from "./journal-text.ts";
 import { KeptCertificate } from "./kept-certificate.ts";
 import type { OrderQueue } from "./order-queue.ts";
 import type { CertificatePlan } from "./plan.ts";
@@ -16,6 +19,7 @@ import type { StoredCertificate } from "./store.ts";
 /** What all jobs share. */
 export interface JobContext extends AttemptContext {
   readonly local: Issuer;
+  readonly journals: JournalStore;
   readonly queue: OrderQueue;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -34,6 +38,7 @@ export class CertificateJob {
   readonly #log: Logger;
   readonly #ending = new AbortController();
   readonly #kept: KeptCertificate;
+  readonly #journal: CertificateJournal;
   #plan: IssuedPlan;
   #timer: Timer | null = null;
   #turn: Promise<void> | null = null;
@@ -45,6 +50,7 @@ export class CertificateJob {
     this.#context = context;
     this.#log = context.log.child({ certificate: plan.names[0] });
     this.#kept = new KeptCertificate(plan.names, context.clock.now());
+    this.#journal = context.journals.of(plan.names);
   }
 
   /**
@@ -166,6 +172,7 @@ export class CertificateJob {
     try {
       this.#adopt(await queue.run(setKey(this.#plan.names), this.#isLocal, signal, () => this.#order()));
       storedAt = this.#now;
+      this.#recordNext();
     } catch (error) {
       this.#fail(error);
       return;
@@ -185,13 +192,16 @@ export class CertificateJob {
     const state = kept.valid(this.#now) === null ? "issuing" : "renewing";
     this.#say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
     const { names, issuers } = this.#plan;
-    return await attemptIssuers({ names, issuers, predecessor, signal: this.#ending.signal }, this.#context);
+    const [journal, { signal }] = [this.#journal, this.#ending];
+    return await attemptIssuers({ names, issuers, predecessor, journal, signal }, this.#context);
   }
 
   #fail(error: unknown): void {
     if (this.#ending.signal.aborted) return;
     const kept = this.#kept;
     kept.fail(error, this.#now, this.#context.random());
+    this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    this.#recordNext();
     const next = `Next attempt at ${moment(kept.nextAttempt)}; ${kept.meanwhile(this.#now)}.`;
     const sentence = `no new certificate for ${kept.title} from ${sentenceOf(error)} ${next}`;
     const level = kept.valid(this.#now) === null ? "error" : "warn";
@@ -209,6 +219,9 @@ export class CertificateJob {
       const window = await issuer.renewalWindow(stored.chain, this.#ending.signal);
       kept.nextRenewalInfo = this.#now + renewalInfoDelay(window?.retryAfter ?? null);
       if (window === null || !kept.follow(window, random())) return;
+      const { start, end, explanationUrl } = window;
+      const due = kept.nextAttempt;
+      this.#journal.record({ kind: "renewal-window", issuer: issuer.name, start, end, due, explanationUrl });
       const why = window.explanationUrl === null ? "" : `; why: ${window.explanationUrl}`;
       const sentence = `${issuer.name} has a wish when to renew ${kept.title}, it will be at ${moment(kept.nextAttempt)}`;
       this.#log.info({ window }, sentence + why);
@@ -246,6 +259,11 @@ export class CertificateJob {
       signal: this.#ending.signal,
     });
     this.#kept.temporary = readPair(issued.chain, issued.key);
+  }
+
+  #recordNext(): void {
+    const { nextAttempt: due, why } = this.#kept;
+    this.#journal.record({ kind: "next-attempt", due, why });
   }
 
   get #now(): number {

@@ -35,13 +35,16 @@ import { canonicalName, covers } from "./certificate-pair.ts";
 import { DamagedFiles } from "./damaged.ts";
 import { makeStorage } from "./durable-file.ts";
 import { EmbeddedCa } from "./embedded-ca.ts";
+import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
 import type { Issuer } from "./issuer.ts";
 import { CertificateJob, type JobContext } from "./job.ts";
+import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
 import { sentenceOf } from "./sentences.ts";
+import { ServedRecord } from "./served-record.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore, type StoredCertificate } from "./store.ts";
 
@@ -63,6 +66,10 @@ export class CertificateManager {
   /** Of the embedded CA. */
   readonly rootCertificatePem: string;
   readonly rootCertificatePath: string;
+  /** What has happened to each certificate, and who is told of it. */
+  readonly journals: JournalStore;
+  readonly #served: ServedRecord;
+  readonly #watch: { close(): void };
   readonly #options: CertificateManagerOptions;
   readonly #damaged: DamagedFiles;
   readonly #store: CertificateStore;
@@ -87,6 +94,9 @@ export class CertificateManager {
     this.#options = options;
     this.#damaged = damaged;
     this.#store = new CertificateStore({ storage, damaged });
+    this.journals = new JournalStore({ storage, damaged, clock, log });
+    this.#served = new ServedRecord(this.journals);
+    this.#watch = watchEnding(() => this.status(), this.journals, clock);
     this.local = new LocalIssuer(ca);
     this.rootCertificatePem = ca.rootCertificatePem;
     this.rootCertificatePath = ca.rootCertificatePath;
@@ -97,6 +107,7 @@ export class CertificateManager {
       random,
       store: this.#store,
       local: this.local,
+      journals: this.journals,
       queue: new OrderQueue(),
       publish: () => this.#publish(),
     };
@@ -143,6 +154,19 @@ export class CertificateManager {
     });
   }
 
+  /** Sends the served set again, whether it changed or not; for a worker that serves something else. */
+  async serveAgain(): Promise<void> {
+    this.#sent = "";
+    await this.#publish();
+  }
+
+  /** The names of the certificate that serves `name`; the journal is under these. Null where there is none. */
+  namesFor(name: string): readonly string[] | null {
+    const wanted = canonicalName(name);
+    const all = this.status().map(({ names }) => names);
+    return all.find((names) => names.includes(wanted)) ?? all.find((names) => covers(names, wanted)) ?? null;
+  }
+
   /** Resolves when no order and no other work is under way. */
   async settled(): Promise<void> {
     await this.#configuring;
@@ -153,9 +177,11 @@ export class CertificateManager {
   /** Ends everything; orders under way are aborted and clean up first. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#watch.close();
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.close()));
     await Promise.all(this.#closing);
+    await this.journals.written();
   }
 
   async #configure(wanted: readonly WantedCertificate[]): Promise<void> {
@@ -208,6 +234,7 @@ export class CertificateManager {
       try {
         await this.#options.onServe(served);
         this.#sent = set;
+        this.#served.note([...this.#jobs.values()]);
       } catch (error) {
         this.#options.log.error(
           { err: error },

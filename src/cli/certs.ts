@@ -1,12 +1,16 @@
 import { listCertificates } from "./certs/list.ts";
+import { testNotification } from "./certs/notify-test.ts";
 import { renewCertificate } from "./certs/renew.ts";
+import { showCertificate } from "./certs/show.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./usage.ts";
 
 /** `paddock certs WORD …`: each word is a command of its own. */
 const WORDS: Readonly<Record<string, Command>> = {
   list: listCertificates,
+  show: showCertificate,
   renew: renewCertificate,
+  "notify-test": testNotification,
 };
 
 const usage = `certs ${Object.keys(WORDS).join("|")} …`;

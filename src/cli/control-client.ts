@@ -2,7 +2,14 @@ import { request } from "node:http";
 import { PaddockError, systemErrorCode } from "../errors.ts";
 
 /** What the running daemon does for the command line. */
-export type DaemonCommand = "reload" | "status" | "maintenance" | "purge" | "certs-renew";
+export type DaemonCommand =
+  | "reload"
+  | "status"
+  | "maintenance"
+  | "purge"
+  | "certs-renew"
+  | "certs-journal"
+  | "certs-notify-test";
 
 /** Milliseconds without an answer; an order at a CA may take minutes. */
 const PATIENCE = 60_000;

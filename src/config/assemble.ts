@@ -11,6 +11,7 @@ import { pathOf, type AssemblyContext } from "./context.ts";
 import { assembleIssuers } from "./issuers.ts";
 import { networksOf } from "./networks.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
+import { assembleNotify } from "./notify.ts";
 import { assembleSites } from "./sites.ts";
 import { assembleUpstreams } from "./upstreams.ts";
 
@@ -40,6 +41,7 @@ export function assemble(
     log: sectionOf(root, "log").values as unknown as LogConfiguration,
     issuers,
     tls: sectionOf(root, "tls").values as unknown as Configuration["tls"],
+    notify: assembleNotify(sectionOf(root, "notify"), context),
     timeouts: sectionOf(root, "timeouts").values as unknown as TimeoutConfiguration,
     limits: sectionOf(root, "limits").values as unknown as LimitConfiguration,
     shutdownTimeout: values["shutdownTimeout"] as number,

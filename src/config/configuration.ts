@@ -27,6 +27,7 @@ export interface Configuration {
   readonly log: LogConfiguration;
   readonly issuers: readonly IssuerConfiguration[];
   readonly tls: { readonly policy: "intermediate" | "modern" };
+  readonly notify: NotifyConfiguration;
   readonly timeouts: TimeoutConfiguration;
   readonly limits: LimitConfiguration;
   readonly shutdownTimeout: number;
@@ -55,6 +56,18 @@ export type IssuerConfiguration =
       readonly trustedRoots: string | null;
       readonly eab: { readonly keyId: string; readonly hmacKey: string } | null;
     };
+
+/** Who is told of a certificate in trouble; null for a way that is not used. */
+export interface NotifyConfiguration {
+  /** May hold a secret in its path: it never appears in a log. */
+  readonly webhook: string | null;
+  readonly mail: {
+    /** Absolute path of a program, and its arguments; it reads the message on its standard input. */
+    readonly command: readonly [string, ...string[]];
+    readonly to: readonly [string, ...string[]];
+    readonly from: string | null;
+  } | null;
+}
 
 export interface TimeoutConfiguration {
   /** Request head, from its first byte. */

@@ -1,3 +1,4 @@
+import { NOTIFY } from "./notify-schema.ts";
 import type { Section } from "./section.ts";
 import { SITE_SECTION } from "./site-schema.ts";
 import { UPSTREAM } from "./upstream-schema.ts";
@@ -173,6 +174,11 @@ export const ROOT: Section = {
     env: "PADDOCK_CHALLENGES",
   },
   dns: { doc: "Program for dns-01.", format: "notYet", default: null, later: true, env: "PADDOCK_DNS" },
+  notify: {
+    doc: "Who is told when a certificate cannot be renewed: at the first failure, at three in a row, with less than a quarter of its life left, and when it is well again.",
+    nested: "one",
+    section: NOTIFY,
+  },
   upstreams: {
     doc: "Apps by name, for sites that share one or need other timeouts.",
     nested: "named",

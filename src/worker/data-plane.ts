@@ -85,6 +85,10 @@ export class DataPlane {
     this.#table = this.#makeTable();
   }
 
+  get certificates(): CertificateTable {
+    return this.#table;
+  }
+
   setChallenges(challenges: ReadonlyMap<string, string>): void {
     this.#challenges = challenges;
   }
@@ -199,7 +203,6 @@ export class DataPlane {
     return this.#counts.snapshot(this.loads(), this.#caches.bytes());
   }
 
-  /** By upstream. */
   loads(): Record<string, UpstreamLoad> {
     return this.#upstreams.loads();
   }
@@ -251,15 +254,15 @@ export class DataPlane {
   #settled(exchange: Exchange, completed: boolean): void {
     const seconds = (Date.now() - exchange.startedAt) / 1000;
     const status = completed ? exchange.status : exchange.status || 499;
-    const { site, handler, protocol, method } = exchange;
+    const { site, handler, protocol, method, target, host } = exchange;
     this.#counts.ended(site, handler, protocol, method, status, seconds);
     if (!this.#configuration.log.access) return;
     this.#logs.request({
       site,
       client: exchange.clientAddress,
       method,
-      target: exchange.target,
-      host: exchange.host,
+      target,
+      host,
       protocol,
       status,
       bytes: exchange.bytesSent,
@@ -279,11 +282,8 @@ export class DataPlane {
   }
 
   #makeTable(): CertificateTable {
-    return new CertificateTable(
-      this.#certificates,
-      TLS_POLICIES[this.#configuration.tls.policy],
-      this.#ticketKeys,
-    );
+    const policy = TLS_POLICIES[this.#configuration.tls.policy];
+    return new CertificateTable(this.#certificates, policy, this.#ticketKeys);
   }
 
   #makePipeline(): Pipeline {

@@ -52,6 +52,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
       },
     ],
     tls: { policy: "intermediate" },
+    notify: { webhook: null, mail: null },
     timeouts: { requestHead: 10_000, keepAlive: 75_000, body: 20_000, write: 60_000 },
     limits: { connectionsPerAddress: null },
     shutdownTimeout: 30_000,
