@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { DamagedFiles } from "./damaged.ts";
-import { makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
+import { listFolder, makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
 import { begin, deliverable, reached, settle, tell, type PendingNotice } from "./episode.ts";
 import { fileNameForSet, setKey } from "./file-name.ts";
 import {
@@ -62,6 +62,7 @@ export class JournalStore {
   #working = 0;
   #idle: PromiseWithResolvers<void> | null = null;
   #failing = false;
+  #prepared: Promise<void> | null = null;
 
   constructor(options: { storage: string; damaged: DamagedFiles; clock: Clock; log: Logger }) {
     this.#folder = join(options.storage, "journal");
@@ -211,9 +212,21 @@ export class JournalStore {
 
   /** @returns null, so that a failure is told from it. */
   async #save(journal: JournalDocument): Promise<null> {
-    await makePrivateFolder(this.#folder);
-    await writeDurably(this.#path(journal.names), formatJournal(journal));
+    this.#prepared ??= this.#prepare();
+    try {
+      await this.#prepared;
+      await writeDurably(this.#path(journal.names), formatJournal(journal));
+    } catch (error) {
+      this.#prepared = null;
+      throw error;
+    }
     return null;
+  }
+
+  /** Once, before the first writing: it takes away what a daemon that was killed left of its last one. */
+  async #prepare(): Promise<void> {
+    await makePrivateFolder(this.#folder);
+    await listFolder(this.#folder);
   }
 
   #path(names: readonly string[]): string {

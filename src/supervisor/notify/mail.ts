@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import type { Clock } from "../../clock.ts";
 import type { NotifyConfiguration } from "../../config/configuration.ts";
 import { PaddockError, systemErrorCode } from "../../errors.ts";
 import type { Message } from "./message.ts";
@@ -22,10 +23,10 @@ type MailConfiguration = NonNullable<NotifyConfiguration["mail"]>;
 export async function sendMail(
   { command, to, from }: MailConfiguration,
   message: Message,
-  signal: AbortSignal,
+  context: { clock: Clock; signal: AbortSignal },
 ): Promise<void> {
   const [program, ...args] = command;
-  const complaint = await run(program, args, mailText({ to, from }, message), signal);
+  const complaint = await run(program, args, mailText({ to, from }, message), context);
   if (complaint === null) return;
   throw new PaddockError("notify.mail", `${program} did not take the mail: ${complaint}`, {
     fix: "Check notify.mail, then run `paddock certs notify-test`.",
@@ -49,7 +50,12 @@ export function mailText({ to, from }: Pick<MailConfiguration, "to" | "from">, m
 }
 
 /** Null when it ended with 0, else what it complained of. */
-function run(program: string, args: string[], input: string, signal: AbortSignal): Promise<string | null> {
+function run(
+  program: string,
+  args: string[],
+  input: string,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<string | null> {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       cwd: "/",
@@ -68,11 +74,11 @@ function run(program: string, args: string[], input: string, signal: AbortSignal
         // It has gone by itself.
       }
     };
-    const timer = setTimeout(() => end(`it took longer than ${TIMEOUT / 1000} seconds`), TIMEOUT);
+    const timer = clock.setTimer(TIMEOUT, () => end(`it took longer than ${TIMEOUT / 1000} seconds`));
     const abort = (): void => end("the daemon ends");
     signal.addEventListener("abort", abort, { once: true });
     const done = (complaint: string | null): void => {
-      clearTimeout(timer);
+      timer.cancel();
       signal.removeEventListener("abort", abort);
       resolve(complaint);
     };

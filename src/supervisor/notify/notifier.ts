@@ -114,10 +114,10 @@ export class CertificateNotifier implements Notifier {
   async #send(channel: "webhook" | "mail", message: Message): Promise<Delivery> {
     const { webhook, mail } = this.#configuration;
     const { signal } = this.#ending;
+    const context = { clock: this.#clock, signal };
     try {
-      if (channel === "webhook" && webhook !== null)
-        await postToWebhook(webhook, message, { clock: this.#clock, signal });
-      if (channel === "mail" && mail !== null) await sendMail(mail, message, signal);
+      if (channel === "webhook" && webhook !== null) await postToWebhook(webhook, message, context);
+      if (channel === "mail" && mail !== null) await sendMail(mail, message, context);
       this.#log.info(
         { channel, event: message.event },
         `the operator was told by ${channel}: ${message.subject}`,
