@@ -127,6 +127,9 @@ export class AcmeIssuer {
     if (order.status === "pending") {
       await this.#authorize(session, account, order.authorizations);
       order = await settleOrder(session, account, order, "ready");
+    } else {
+      for (const name of request.names)
+        session.observe({ kind: "challenge", name, challenge: null, outcome: "reused", error: null });
     }
     const keys = await generateCertificateKey();
     const csr = await certificateRequest(request.names, keys);

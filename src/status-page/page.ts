@@ -67,6 +67,7 @@ tr:has(+.journal) td{border-bottom:0}
 .journal td{padding-top:0;font-size:.9rem}.journal summary{cursor:pointer;opacity:.7}
 .journal ul{list-style:none;margin:.4rem 0;padding:0}.journal li{padding-left:10.5rem;text-indent:-10.5rem;overflow-wrap:anywhere}
 .journal time{display:inline-block;width:10.5rem;text-indent:0;opacity:.7;font-variant-numeric:tabular-nums}
+time{white-space:nowrap}
 b.valid,b.renewing{color:#1a7f37}b.failing{color:#cf222e}b.waiting,b.issuing{color:#9a6700}
 </style></head><body>
 <h1>Paddock ${escape(status.version)}</h1>
@@ -85,7 +86,7 @@ ${table(["Process", "State", "Since"], workers)}
 function journal(entries: readonly JournalEntry[], open: boolean): string {
   const items = entries
     .toReversed()
-    .map((entry) => `<li><time>${time(entry.at)}</time> ${escape(journalSentence(entry))}</li>`);
+    .map((entry) => `<li>${time(entry.at)} ${escape(journalSentence(entry))}</li>`);
   return `<tr class="journal"><td colspan="6"><details${open ? " open" : ""}><summary>Journal</summary><ul>${items.join("")}</ul></details></td></tr>`;
 }
 
@@ -100,7 +101,7 @@ function row(cells: readonly string[], tag = "td"): string {
 function time(milliseconds: number | null): string {
   return milliseconds === null
     ? ""
-    : `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+    : `<time>${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC</time>`;
 }
 
 function escape(text: string): string {

@@ -5,6 +5,8 @@ import { messageOf, systemErrorCode } from "../../errors.ts";
 
 /** For connection and handshake together, milliseconds. */
 const TIMEOUT = 10_000;
+/** For the end of the connection, milliseconds. */
+const FAREWELL = 1_000;
 
 /** Section 2.2 of the PROXY protocol: version 2, command LOCAL, no address: the balancer speaks for itself. */
 const LOCAL_HEADER = Buffer.from([
@@ -42,10 +44,12 @@ export function shakeHands(
     const ending = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
     const done = (result: HandshakeResult): void => {
       ending.removeEventListener("abort", late);
-      raw.destroy();
       resolve(result);
     };
-    const late = (): void => done({ error: "no answer" });
+    const late = (): void => {
+      raw.destroy();
+      done({ error: "no answer" });
+    };
     ending.addEventListener("abort", late, { once: true });
     raw.on("error", (error) => done({ error: systemErrorCode(error) ?? messageOf(error) }));
     raw.on("connect", () => {
@@ -65,9 +69,13 @@ function startTls(raw: Socket, name: string, done: (result: HandshakeResult) => 
   });
   secured.on("secureConnect", () => {
     const fingerprint = secured.getPeerX509Certificate()?.fingerprint256;
+    // Not destroyed: the client's part of the handshake is still on its way, and the server is to see its end.
+    secured.end();
+    setTimeout(() => raw.destroy(), FAREWELL).unref();
     done({ fingerprint: fingerprint?.replaceAll(":", "").toLowerCase() ?? null });
   });
   secured.on("error", (error) => {
+    raw.destroy();
     const code = systemErrorCode(error) ?? "";
     // unrecognized_name, or handshake_failure where a context has no certificate at all.
     if (/UNRECOGNIZED_NAME|HANDSHAKE_FAILURE|ALERT/.test(code)) done({ fingerprint: null });
