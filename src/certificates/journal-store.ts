@@ -17,8 +17,8 @@ import { journalText } from "./journal-text.ts";
 import type { Delivery, Notice, Notifier } from "./notice.ts";
 import { sentenceOf } from "./sentences.ts";
 
-/** Journals written at a time. */
-const AT_ONCE = 4;
+/** Journals written at a time; Node has four threads for files and keys, and orders need some of them. */
+const AT_ONCE = 2;
 /** Entries of one journal that wait for a disk which takes them again. */
 const MOST_WAITING = 50;
 

@@ -265,7 +265,8 @@ export class Supervisor {
         name,
         issuer: certificate.issuer,
         expiry: seconds(certificate.notAfter),
-        issued: seconds(certificate.issuedAt),
+        // One from files was obtained elsewhere, about when it begins; the alert in the README needs both ends.
+        issued: seconds(certificate.issuedAt ?? certificate.notBefore),
         nextAttempt: seconds(certificate.nextAttempt),
         stored: certificate.serving === "stored" && this.#watch?.servesAsTold(name) !== false,
       })),

@@ -1,6 +1,7 @@
 /** The certificates of a running daemon: what the command line does with them, and that it looks after them. */
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
@@ -46,12 +47,20 @@ describe("certs, with the embedded CA", () => {
     paddock = await Paddock.start({
       yaml: (folder) => {
         mkdirSync(`${folder}/static`);
+        const words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 90 -subj /CN=files";
+        const more = ["-addext", "subjectAltName=DNS:files.example", "-keyout", `${folder}/key.pem`];
+        execFileSync("openssl", [...words.split(" "), ...more, "-out", `${folder}/cert.pem`], {
+          stdio: "ignore",
+        });
         return `issuers: [{ local: true }]
 notify: { webhook: "http://127.0.0.1:${(webhook.address() as AddressInfo).port}/hook" }
 sites:
   - { names: [app.test, www.app.test], static: { /: "${folder}/static/" } }
   - { names: ["*.wild.test"], static: { /: "${folder}/static/" } }
-  - { names: [127.0.0.1], static: { /: "${folder}/static/" } }`;
+  - { names: [127.0.0.1], static: { /: "${folder}/static/" } }
+  - names: [files.example]
+    static: { /: "${folder}/static/" }
+    certificate: { cert: "${folder}/cert.pem", key: "${folder}/key.pem" }`;
       },
     });
   });
@@ -69,13 +78,25 @@ sites:
 
   test("each name is shaken hands with after the swap, and is served as stored", async () => {
     await paddock.until(
-      "four handshakes of the daemon with itself",
-      async () => (await handshakes(paddock)) >= 4,
+      "five handshakes of the daemon with itself",
+      async () => (await handshakes(paddock)) >= 5,
     );
-    for (const name of ["app.test", "www.app.test", "*.wild.test", "127.0.0.1"])
+    for (const name of ["app.test", "www.app.test", "*.wild.test", "127.0.0.1", "files.example"])
       assert.equal(await metric(paddock, "paddock_certificate_serving", `name="${name}"`), 1, name);
     assert.equal(await metric(paddock, "paddock_certificate_repairs_total", "name="), undefined);
     assert.equal(paddock.output.includes("no handshake for"), false, paddock.output);
+  });
+
+  test("a certificate from files has its metrics and its journal too", async () => {
+    const { notBefore, notAfter, journal } = await one("files.example");
+    const labels = 'name="files.example",issuer="files"';
+    const expiry = await metric(paddock, "paddock_certificate_expiry_timestamp_seconds", labels);
+    const issued = await metric(paddock, "paddock_certificate_issued_timestamp_seconds", labels);
+    assert.deepEqual([issued, expiry], [(notBefore ?? 0) / 1000, (notAfter ?? 0) / 1000]);
+    assert.deepEqual(
+      journal.entries.map(({ kind }) => kind),
+      ["served"],
+    );
   });
 
   test("renew orders a new certificate, which is served when the command ends, and looked at", async () => {
@@ -115,9 +136,9 @@ sites:
     const listed = JSON.parse((await paddock.command("certs", "list", "--json")).stdout) as JournaledStatus[];
     assert.deepEqual(
       listed.map(({ name }) => name),
-      ["app.test", "*.wild.test", "127.0.0.1"],
+      ["app.test", "*.wild.test", "127.0.0.1", "files.example"],
     );
-    assert.ok(listed.every(({ journal }) => journal.entries.some(({ kind }) => kind === "order-finished")));
+    assert.ok(listed.every(({ journal }) => journal.entries.some(({ kind }) => kind === "served")));
     const whole = JSON.parse((await paddock.command("status", "--json")).stdout) as DaemonStatus & {
       certificates: JournaledStatus[];
     };

@@ -129,6 +129,10 @@ void describe("the comparison of what is served with what is stored", () => {
     most: number;
     holdings: ((names: readonly string[]) => WorkerHolding[]) | null;
     repair: () => void;
+    /** Called before each handshake. */
+    seen: (name: string) => void;
+    /** Tells the check what is served from now on. */
+    tell(): void;
     /** Tells the check what is served from now on, and waits until it has looked. */
     swap(): Promise<void>;
     pass(time: number): Promise<void>;
@@ -158,6 +162,7 @@ void describe("the comparison of what is served with what is stored", () => {
       handshakes: 0,
       most: 0,
       holdings: null,
+      seen: () => undefined,
       repair: () => {
         for (const [name, pair] of stored) served.set(name, pair);
       },
@@ -167,6 +172,7 @@ void describe("the comparison of what is served with what is stored", () => {
         addresses: () => (addresses === "none" ? [] : [server]),
         async shakeHands(address, name, signal) {
           made.handshakes += 1;
+          made.seen(name);
           running += 1;
           made.most = Math.max(made.most, running);
           try {
@@ -186,8 +192,11 @@ void describe("the comparison of what is served with what is stored", () => {
         onDifference: (difference) => void made.differences.push(difference),
         onRepaired: (name) => void made.repaired.push(name),
       }),
-      async swap() {
+      tell() {
         made.check.swapped(new Map([...stored].map(([name, { fingerprint }]) => [name, fingerprint])));
+      },
+      async swap() {
+        made.tell();
         await made.pass(0);
       },
       async pass(time) {
@@ -315,5 +324,24 @@ void describe("the comparison of what is served with what is stored", () => {
     await one.swap();
     assert.equal(one.handshakes, names.length);
     assert.ok(one.clock.now() - began >= (names.length - 1) * 1000);
+  });
+
+  void it("looks at what a swap changed before it goes on with a round", async () => {
+    const names = Array.from({ length: 5 }, (_, index) => `n${index}.test`);
+    await using one = await world(names);
+    const order: string[] = [];
+    one.seen = (name) => {
+      order.push(name);
+      if (order.length !== 2) return;
+      // While the first names of the round are looked at, the first one is renewed once more.
+      const [first = "", second = ""] = names;
+      const newer = one.stored.get(second) as CertificatePair;
+      one.stored.set(first, newer);
+      one.served.set(first, newer);
+      one.tell();
+    };
+    await one.swap();
+    assert.deepEqual(order, ["n0.test", "n1.test", "n0.test", "n2.test", "n3.test", "n4.test"]);
+    assert.deepEqual([one.repairs, one.check.verdict("n0.test")], [0, true]);
   });
 });

@@ -59,6 +59,8 @@ export class ServedCheck {
   readonly #ending = new AbortController();
   /** Name to fingerprint: what the workers said they serve. A certificate that is on its way to them is not in it. */
   #sent: ReadonlyMap<string, string> = new Map();
+  /** Names that a swap has changed, for the look that is under way. */
+  #urgent: string[] = [];
   #turn: Promise<void> = Promise.resolve();
   #round = 0;
 
@@ -77,7 +79,12 @@ export class ServedCheck {
     this.#sent = sent;
     for (const name of this.#verdicts.keys()) if (!this.#sent.has(name)) this.#verdicts.delete(name);
     const changed = [...this.#sent].filter(([name, print]) => before.get(name) !== print);
-    this.#enqueue(changed.map(([name]) => name));
+    const names = changed.map(([name]) => name);
+    if (names.length > ASKED_AT_ONCE) this.#enqueue(names);
+    else {
+      this.#urgent.push(...names);
+      this.#run(() => this.#lookAtUrgent());
+    }
   }
 
   /** Whether the last look found for `name` what is stored; undefined before the first one. */
@@ -103,13 +110,14 @@ export class ServedCheck {
   }
 
   #enqueue(names: readonly string[]): void {
-    if (names.length === 0) return;
-    this.#turn = this.#turn
-      .then(() => this.#look(names))
-      .catch((error: unknown) => {
-        if (!this.#ending.signal.aborted)
-          this.#options.log.error({ err: error }, "what is served could not be compared with what is stored");
-      });
+    this.#run(() => this.#look(names));
+  }
+
+  #run(look: () => Promise<void>): void {
+    this.#turn = this.#turn.then(look).catch((error: unknown) => {
+      if (!this.#ending.signal.aborted)
+        this.#options.log.error({ err: error }, "what is served could not be compared with what is stored");
+    });
   }
 
   async #look(names: readonly string[]): Promise<void> {
@@ -119,6 +127,8 @@ export class ServedCheck {
       const wrong = new Set((await this.#compareWorkers(some)).map(({ name }) => name));
       for (const [index, name] of some.entries()) {
         if (at + index > 0 && !(await this.#pause(pace))) return;
+        // A round of ten thousand names takes half an hour, and a swap is not to wait for its end.
+        await this.#lookAtUrgent();
         const found = await this.#compareHandshake(name, at + index);
         if (typeof found === "object") wrong.add(name);
         this.#verdicts.set(name, found === "right" && !wrong.has(name));
@@ -126,6 +136,12 @@ export class ServedCheck {
       // Not at the end of the round: a wrong certificate is not to be served for half an hour.
       if (wrong.size > 0) await this.#mend([...wrong]);
     }
+  }
+
+  async #lookAtUrgent(): Promise<void> {
+    const names = this.#urgent;
+    this.#urgent = [];
+    if (names.length > 0) await this.#look(names);
   }
 
   /**
