@@ -45,6 +45,8 @@ export type WorkerOrder =
   /** Once for each name of a site that is closed; all others are open. */
   | { readonly id: number; readonly type: "maintenance"; readonly sites: readonly Maintenance[] }
   | { readonly id: number; readonly type: "counts" }
+  /** Which certificates does it hold for these names? Answered by `fingerprints`. */
+  | { readonly id: number; readonly type: "held"; readonly names: readonly string[] }
   /** So many requests at a time from this worker to the upstream. */
   | { readonly id: number; readonly type: "limit"; readonly upstream: string; readonly limit: number }
   /** What another worker, by its process id, told. */
@@ -69,6 +71,12 @@ export type WorkerReport =
   | { readonly type: "loads"; readonly loads: Readonly<Record<string, UpstreamLoad>> }
   /** For the other workers; sent when there is something to tell, and at most ten times a second. */
   | { readonly type: "usage"; readonly usage: WorkerUsage }
-  | { readonly type: "done"; readonly id: number; readonly counts?: WorkerCounts }
+  | {
+      readonly type: "done";
+      readonly id: number;
+      readonly counts?: WorkerCounts;
+      /** In the order of the names; null for none. */
+      readonly fingerprints?: readonly (string | null)[];
+    }
   /** An order that could not be carried out; `code` is that of the system's error. */
   | { readonly type: "failed"; readonly id: number; readonly code: string };

@@ -36,7 +36,11 @@ export async function fulfilAuthorization(
   const { account } = proving;
   const authorization = await session.post(url, null, account);
   const status = statusOf(authorization);
-  if (status === "valid") return "valid";
+  if (status === "valid") {
+    const name = nameOf(authorization);
+    session.observe({ kind: "challenge", name, challenge: null, outcome: "reused", error: null });
+    return "valid";
+  }
   if (status !== "pending") throw refused(authorization, nameOf(authorization));
   try {
     return await prove(session, url, authorization, proving);
@@ -65,12 +69,16 @@ async function prove(
       token: challenge.token,
       keyAuthorization: keyAuthorization(challenge.token, account.thumbprint),
     };
+    const fail = (error: PaddockError): void => {
+      session.observe({ kind: "challenge", name, challenge: kind, outcome: "failed", error });
+      trials.failed(name, kind, error);
+    };
     try {
       try {
         await board.publish(answer, session.signal);
       } catch (error) {
         session.signal.throwIfAborted();
-        trials.failed(name, kind, notShown(name, kind, error));
+        fail(notShown(name, kind, error));
         continue;
       }
       session.signal.throwIfAborted();
@@ -87,9 +95,10 @@ async function prove(
       });
       if (statusOf(decided) === "valid") {
         board.proven(name, kind);
+        session.observe({ kind: "challenge", name, challenge: kind, outcome: "valid", error: null });
         return "valid";
       }
-      trials.failed(name, kind, refused(decided, name, kind));
+      fail(refused(decided, name, kind));
       // Throws what all of them said where none is left.
       trials.next(name, offered);
       return "spent";

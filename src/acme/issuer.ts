@@ -13,6 +13,7 @@ import { fetchDirectory } from "./directory.ts";
 import { checkAddresses } from "./issuer-checks.ts";
 import { isLeftOver, type OrderKeeper } from "./kept-order.ts";
 import { NoncePool } from "./nonces.ts";
+import type { Observer } from "./observation.ts";
 import { checkedProfile } from "./order.ts";
 import { obtainCertificate, type CertificateWish, type IssuedChain } from "./ordering.ts";
 import { isProblem } from "./problem.ts";
@@ -76,9 +77,11 @@ export class AcmeIssuer {
     names: readonly string[];
     replaces: string | null;
     signal: AbortSignal;
+    observe?: Observer;
   }): Promise<IssuedChain> {
     checkAddresses(request.names, this.#options);
-    return await this.#turns.order(async () => await this.#issue(await this.#open(request.signal), request));
+    const { signal, observe } = request;
+    return await this.#turns.order(async () => await this.#issue(await this.#open(signal, observe), request));
   }
 
   /** Whether `issue` has an order for `names` to go on with, other than the one whose key is `current`. */
@@ -145,7 +148,7 @@ export class AcmeIssuer {
     await this.#turns.change(this.name, async () => await change(session, this.#options.accounts));
   }
 
-  async #open(signal: AbortSignal): Promise<Session> {
+  async #open(signal: AbortSignal, observe?: Observer): Promise<Session> {
     const { clock } = this.#options;
     // Fetched for each order: it is small, and CAs change it (renewalInfo came to running clients that way).
     const directory = await fetchDirectory(this.#options.directory, {
@@ -153,7 +156,8 @@ export class AcmeIssuer {
       clock,
       signal,
     });
-    return new Session({ directory, clock, signal, transport: this.#transport, nonces: this.#nonces });
+    const transport = this.#transport;
+    return new Session({ directory, clock, signal, transport, nonces: this.#nonces, observe });
   }
 
   async #account(session: Session): Promise<Account> {

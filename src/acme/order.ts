@@ -45,6 +45,7 @@ export async function createOrder(
     response = await session.post(url, payload, account);
   }
   if (response.location === null) throw unexpected("newOrder gave no Location");
+  session.observe({ kind: "order-created", url: response.location });
   return orderOf(response, response.location);
 }
 

@@ -115,6 +115,9 @@ async function complete(
         return null;
       }
       order = await settleOrder(session, account, order, "ready");
+    } else {
+      for (const name of names)
+        session.observe({ kind: "challenge", name, challenge: null, outcome: "reused", error: null });
     }
     const url =
       order.status === "ready"

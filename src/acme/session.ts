@@ -4,6 +4,7 @@ import { PaddockError } from "../errors.ts";
 import { parseJson, record, type Directory } from "./directory.ts";
 import { linksOf } from "./link.ts";
 import type { NoncePool } from "./nonces.ts";
+import type { Observer } from "./observation.ts";
 import { isProblem, problemOf } from "./problem.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import type { Transport } from "./transport.ts";
@@ -40,6 +41,8 @@ export class Session {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly transport: Transport;
+  /** Hears of the order's steps. */
+  readonly observe: Observer;
   readonly #nonces: NoncePool;
 
   constructor(options: {
@@ -48,11 +51,13 @@ export class Session {
     signal: AbortSignal;
     transport: Transport;
     nonces: NoncePool;
+    observe?: Observer | undefined;
   }) {
     this.directory = options.directory;
     this.clock = options.clock;
     this.signal = options.signal;
     this.transport = options.transport;
+    this.observe = options.observe ?? (() => undefined);
     this.#nonces = options.nonces;
   }
 
@@ -63,8 +68,8 @@ export class Session {
 
   /** The same session under another signal: for parts that end earlier, and for cleaning up after an abort. */
   with(signal: AbortSignal): Session {
-    const { directory, clock, transport } = this;
-    return new Session({ directory, clock, transport, signal, nonces: this.#nonces });
+    const { directory, clock, transport, observe } = this;
+    return new Session({ directory, clock, transport, observe, signal, nonces: this.#nonces });
   }
 
   /**

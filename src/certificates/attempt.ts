@@ -2,6 +2,9 @@ import type { Clock } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { retryAfterOf, type Issuer } from "./issuer.ts";
+import { observerFor } from "./journal-observer.ts";
+import type { CertificateJournal } from "./journal-event.ts";
+import { journalText, problemIn } from "./journal-text.ts";
 import { sentenceOf } from "./sentences.ts";
 import type { CertificateAttempt } from "./status.ts";
 import { acceptIssued, type CertificateStore, type StoredCertificate } from "./store.ts";
@@ -18,6 +21,7 @@ export interface Attempt {
   readonly issuers: readonly Issuer[];
   /** The stored one, to be named to its own issuer as replaced. */
   readonly predecessor: StoredCertificate | null;
+  readonly journal: CertificateJournal;
   readonly signal: AbortSignal;
 }
 
@@ -35,6 +39,8 @@ export async function attemptIssuers(attempt: Attempt, context: AttemptContext):
       attempt.signal.throwIfAborted();
       failures.push({ issuer: issuer.name, error });
       context.onAttempt({ name: attempt.names[0], issuer: issuer.name, outcome: "failure" });
+      const [why, problem] = [journalText(sentenceOf(error)), problemIn(error)];
+      attempt.journal.record({ kind: "order-failed", issuer: issuer.name, error: why, problem });
     }
   }
   throw new AttemptFailed(failures);
@@ -45,10 +51,12 @@ async function askIssuer(
   attempt: Attempt,
   context: AttemptContext,
 ): Promise<StoredCertificate> {
-  const { names, predecessor, signal } = attempt;
+  const { names, predecessor, journal, signal } = attempt;
   const { store, clock, log, onAttempt } = context;
   const replaces = predecessor?.issuer === issuer.name ? predecessor.chain : null;
-  const issued = await issuer.issue({ names, replaces, signal });
+  journal.record({ kind: "order-begun", issuer: issuer.name });
+  const observe = observerFor(journal, issuer.name);
+  const issued = await issuer.issue({ names, replaces, signal, observe });
   let fresh: StoredCertificate;
   try {
     fresh = acceptIssued(issued, { issuer: issuer.name, names, now: clock.now() });
@@ -56,6 +64,8 @@ async function askIssuer(
     await issued.release?.();
     throw error;
   }
+  const { fingerprint, notAfter } = fresh;
+  journal.record({ kind: "order-finished", issuer: issuer.name, fingerprint, notAfter });
   onAttempt({ name: names[0], issuer: issuer.name, outcome: "success" });
   try {
     await store.save(fresh);

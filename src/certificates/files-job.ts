@@ -69,7 +69,7 @@ export class FilesJob {
   }
 
   status(): CertificateStatus {
-    const { notBefore, notAfter } = this.#pair;
+    const { notBefore, notAfter, fingerprint } = this.#pair;
     const failing = this.#ended || this.#unusable !== null;
     return {
       name: this.#plan.names[0],
@@ -80,7 +80,9 @@ export class FilesJob {
       notBefore,
       notAfter,
       issuedAt: null,
+      fingerprint,
       nextAttempt: null,
+      nextReason: null,
       failures: 0,
       lastError: this.#ended ? { message: this.#complaint, at: notAfter } : this.#unusable,
       serving: "stored",

@@ -37,7 +37,23 @@ export interface IssueRequest {
   /** PEM of the certificate of this issuer that is replaced, or null. */
   readonly replaces: string | null;
   readonly signal: AbortSignal;
+  /** Told of the steps of the order, for the journal. MUST NOT be told a key, a token or a key authorization. */
+  readonly observe?: (step: IssuanceStep) => void;
 }
+
+/** What an issuer does on the way to a certificate. */
+export type IssuanceStep =
+  /** The CA took the order; its URL. */
+  | { readonly kind: "order-created"; readonly url: string }
+  /** How a name was proven or was not, and by which kind of challenge; null where the CA asked for none. */
+  | {
+      readonly kind: "challenge";
+      readonly name: string;
+      readonly challenge: string | null;
+      readonly outcome: "valid" | "reused" | "failed";
+      /** What went wrong. */
+      readonly error: unknown;
+    };
 
 export interface IssuedCertificate {
   /** PEM: the end-entity certificate first, then the intermediates. */

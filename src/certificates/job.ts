@@ -5,19 +5,23 @@ import { certificateKey } from "../tls/certificate.ts";
 import { attemptIssuers, type AttemptContext } from "./attempt.ts";
 import { readPair } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
-import { retryAfterOf, type Issuer } from "./issuer.ts";
+import type { Issuer } from "./issuer.ts";
+import type { CertificateJournal } from "./journal-event.ts";
+import type { JournalStore } from "./journal-store.ts";
+import { journalText } from "./journal-text.ts";
 import { KeptCertificate } from "./kept-certificate.ts";
 import type { OrderQueue } from "./order-queue.ts";
 import type { CertificatePlan } from "./plan.ts";
-import { renewalInfoDelay } from "./renewal-schedule.ts";
+import { askRenewalWish } from "./renewal-wish.ts";
 import { moment, sentenceOf } from "./sentences.ts";
 import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
-import { newestOf, type StoredCertificates } from "./stored-certificates.ts";
+import { isUnderWay, loadNewest, type StoredCertificates } from "./stored-certificates.ts";
 
 /** What all jobs share. */
 export interface JobContext extends AttemptContext {
   readonly local: Issuer;
+  readonly journals: JournalStore;
   readonly queue: OrderQueue;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -40,6 +44,7 @@ export class CertificateJob {
   readonly #log: Logger;
   readonly #ending = new AbortController();
   readonly #kept: KeptCertificate;
+  readonly #journal: CertificateJournal;
   #plan: IssuedPlan;
   /** The keys of what this one last asked to be served. */
   #published = "";
@@ -53,6 +58,7 @@ export class CertificateJob {
     this.#context = context;
     this.#log = context.log.child({ certificate: plan.names[0] });
     this.#kept = new KeptCertificate(plan.names, context.clock.now());
+    this.#journal = context.journals.of(plan.names);
   }
 
   /**
@@ -63,15 +69,11 @@ export class CertificateJob {
    */
   async load(all: StoredCertificates): Promise<void> {
     const kept = this.#kept;
-    const { issuers, names } = this.#plan;
-    const stored = newestOf(
-      issuers.map(({ name }) => all.of(name, names)),
-      this.#now,
-    );
+    const stored = all.newestFor(this.#plan, this.#now);
     if (stored !== null) {
       this.#adopt(stored);
-      // A renewal that the last process did not see the end of; without this it waited for the next one\x27s time.
-      if (await this.#isUnderWay(stored)) kept.nextAttempt = this.#now;
+      // A renewal that the last process did not see the end of; without this it waited for the next one's time.
+      if (await isUnderWay(this.#plan, stored)) kept.nextAttempt = this.#now;
       return;
     }
     if (this.#isLocal) {
@@ -79,7 +81,7 @@ export class CertificateJob {
       if (kept.stored === null) throw kept.lastError?.error;
       return;
     }
-    kept.standIns = all.standInsFor(names, this.#context.local.name, this.#now);
+    kept.standIns = all.standInsFor(this.#plan.names, this.#context.local.name, this.#now);
     await this.#mintTemporary();
   }
 
@@ -103,9 +105,18 @@ export class CertificateJob {
     this.#arm();
   }
 
-  /** The same certificate after a reload: its issuers may have other settings now. */
-  update(plan: IssuedPlan): void {
+  /**
+   * The same certificate after a reload: its issuers may have other settings now, and the storage a newer one, by
+   * `paddock certs import` for example.
+   */
+  update(plan: IssuedPlan, all: StoredCertificates): void {
     this.#plan = plan;
+    const { stored } = this.#kept;
+    const newest = all.newestFor(this.#plan, this.#now);
+    if (newest === null || newest.issuedAt <= (stored?.issuedAt ?? -Infinity)) return;
+    this.#adopt(newest);
+    this.#sayValid("found in the storage");
+    if (this.#turn === null) this.#arm();
   }
 
   served(): ServedCertificate[] {
@@ -178,7 +189,10 @@ export class CertificateJob {
       }
     }
     await this.#publishChange();
-    if (kept.nextRenewalInfo <= this.#now) await this.#askRenewalInfo();
+    if (kept.nextRenewalInfo <= this.#now) {
+      const [log, journal, { signal }] = [this.#log, this.#journal, this.#ending];
+      await askRenewalWish(kept, this.#plan.issuers, { ...this.#context, log, journal, signal });
+    }
     if (kept.nextAttempt <= this.#now && !this.#ending.signal.aborted) await this.#attempt();
   }
 
@@ -198,6 +212,7 @@ export class CertificateJob {
     try {
       this.#adopt(await queue.run(setKey(this.#plan.names), this.#isLocal, signal, () => this.#order()));
       storedAt = this.#now;
+      this.#recordNext();
     } catch (error) {
       this.#fail(error);
       return;
@@ -212,58 +227,25 @@ export class CertificateJob {
     const kept = this.#kept;
     const predecessor = kept.stored;
     // A job that a reload ended may have got it while we waited for our turn.
-    const other = await this.#newestStored();
+    const other = await loadNewest(this.#context.store, this.#plan, this.#now);
     if (other !== null && other.issuedAt > (predecessor?.issuedAt ?? -Infinity)) return other;
     const state = kept.valid(this.#now) === null ? "issuing" : "renewing";
     this.#say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
     const { names, issuers } = this.#plan;
-    return await attemptIssuers({ names, issuers, predecessor, signal: this.#ending.signal }, this.#context);
+    const [journal, { signal }] = [this.#journal, this.#ending];
+    return await attemptIssuers({ names, issuers, predecessor, journal, signal }, this.#context);
   }
 
   #fail(error: unknown): void {
     if (this.#ending.signal.aborted) return;
     const kept = this.#kept;
     kept.fail(error, this.#now, this.#context.random());
+    this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    this.#recordNext();
     const next = `Next attempt at ${moment(kept.nextAttempt)}; ${kept.meanwhile(this.#now)}.`;
     const sentence = `no new certificate for ${kept.title} from ${sentenceOf(error)} ${next}`;
     const level = kept.valid(this.#now) === null ? "error" : "warn";
     this.#say("failing", level, sentence, { err: error, failures: kept.failures });
-  }
-
-  async #askRenewalInfo(): Promise<void> {
-    const { random, store } = this.#context;
-    const kept = this.#kept;
-    const { stored } = kept;
-    const issuer = this.#plan.issuers.find(({ name }) => name === stored?.issuer);
-    kept.nextRenewalInfo = Infinity;
-    if (stored === null || issuer?.renewalWindow === undefined) return;
-    try {
-      const window = await issuer.renewalWindow(stored.chain, this.#ending.signal);
-      kept.nextRenewalInfo = this.#now + renewalInfoDelay(window?.retryAfter ?? null);
-      if (window === null || !kept.follow(window, random())) return;
-      const why = window.explanationUrl === null ? "" : `; why: ${window.explanationUrl}`;
-      const sentence = `${issuer.name} has a wish when to renew ${kept.title}, it will be at ${moment(kept.nextAttempt)}`;
-      this.#log.info({ window }, sentence + why);
-      if (kept.stored !== null) await store.save(kept.stored);
-    } catch (error) {
-      // The schedule by lifetime stands, so nobody has to act on this.
-      if (kept.nextRenewalInfo === Infinity) {
-        kept.nextRenewalInfo = this.#now + renewalInfoDelay(retryAfterOf(error));
-      }
-      this.#log.debug({ err: error }, `no renewal information for ${kept.title}: ${sentenceOf(error)}`);
-    }
-  }
-
-  async #newestStored(): Promise<StoredCertificate | null> {
-    const { issuers, names } = this.#plan;
-    const found = await Promise.all(issuers.map(({ name }) => this.#context.store.load(name, names)));
-    return newestOf(found, this.#now);
-  }
-
-  async #isUnderWay({ key }: StoredCertificate): Promise<boolean> {
-    const { issuers, names } = this.#plan;
-    const found = await Promise.all(issuers.map(async (issuer) => await issuer.underWay?.(names, key)));
-    return found.includes(true);
   }
 
   #adopt(stored: StoredCertificate): void {
@@ -279,6 +261,11 @@ export class CertificateJob {
       signal: this.#ending.signal,
     });
     this.#kept.temporary = readPair(issued.chain, issued.key);
+  }
+
+  #recordNext(): void {
+    const { nextAttempt: due, why } = this.#kept;
+    this.#journal.record({ kind: "next-attempt", due, why });
   }
 
   get #now(): number {

@@ -88,6 +88,15 @@ export class KeptCertificate {
     return serveWithout(this.names, this.standIns, this.temporary, now);
   }
 
+  /** Why the next attempt is when it is, as a clause. */
+  get why(): string {
+    const { stored, failures } = this;
+    if (failures > 0)
+      return failures === 1 ? "the last attempt failed" : `the last ${failures} attempts failed`;
+    if (stored === null) return "the first order";
+    return stored.renewal === null ? "renewal by its lifetime" : "renewal as the CA wishes (ARI)";
+  }
+
   /** What is served while an attempt fails or is awaited, as a clause. */
   meanwhile(now: number): string {
     const stored = this.valid(now);
@@ -111,7 +120,9 @@ export class KeptCertificate {
       notBefore: stored?.notBefore ?? null,
       notAfter: stored?.notAfter ?? null,
       issuedAt: stored?.issuedAt ?? null,
+      fingerprint: stored?.fingerprint ?? null,
       nextAttempt: this.nextAttempt,
+      nextReason: this.why,
       failures: this.failures,
       lastError: last === null ? null : { message: sentenceOf(last.error), at: last.at },
       serving: this.valid(now) === null ? "temporary" : "stored",

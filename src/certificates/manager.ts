@@ -9,7 +9,7 @@
  *         issuer.kind === "local"
  *           ? certificates.local
  *           : acmeIssuer(issuer, {
- *               email: configuration.email, accounts: certificates.accounts(issuer.name), board, clock, version,
+ *               email: configuration.email, accounts: certificates.stores.accounts(issuer.name), board, clock, version,
  *             })));
  *     const issuers = await issuersOf(configuration);
  *     await certificates.configure(
@@ -30,21 +30,23 @@
 import type { Clock } from "../clock.ts";
 import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
-import { certificateKey } from "../tls/certificate.ts";
-import { AccountStore } from "./account-store.ts";
 import { canonicalName, covers } from "./certificate-pair.ts";
 import { DamagedFiles } from "./damaged.ts";
 import { makeStorage } from "./durable-file.ts";
 import { EmbeddedCa } from "./embedded-ca.ts";
+import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
 import type { Issuer } from "./issuer.ts";
+import { IssuerStores } from "./issuer-stores.ts";
 import { CertificateJob, type JobContext } from "./job.ts";
+import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
-import { OrderStore } from "./order-store.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
 import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
-import { moment, sentenceOf } from "./sentences.ts";
+import { Publication } from "./publication.ts";
+import { moment } from "./sentences.ts";
+import { ServedRecord } from "./served-record.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
 import { StoredCertificates } from "./stored-certificates.ts";
@@ -54,7 +56,8 @@ export interface CertificateManagerOptions {
   readonly storage: string;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly onServe: (certificates: readonly ServedCertificate[]) => Promise<void>;
+  /** `again`: the workers may have something else than they were told, so all of it has to be sent. */
+  readonly onServe: (certificates: readonly ServedCertificate[], again: boolean) => Promise<void>;
   readonly onAttempt: (attempt: CertificateAttempt) => void;
   /** From 0 to below 1, for the jitter; Math.random unless given. */
   readonly random?: () => number;
@@ -70,27 +73,25 @@ type Job = CertificateJob | FilesJob;
 
 export class CertificateManager {
   readonly local: Issuer;
+  readonly stores: IssuerStores;
   readonly ca: EmbeddedCa;
   /** Of the embedded CA. */
   readonly rootCertificatePem: string;
   readonly rootCertificatePath: string;
+  /** What has happened to each certificate, and who is told of it. */
+  readonly journals: JournalStore;
+  readonly #publication: Publication;
+  readonly #watch: { close(): void };
   readonly #options: CertificateManagerOptions;
-  readonly #damaged: DamagedFiles;
   readonly #store: CertificateStore;
   readonly #context: JobContext;
   #jobs: ReadonlyMap<string, Job> = new Map();
-  readonly #accounts = new Map<string, AccountStore>();
-  readonly #orders = new Map<string, OrderStore>();
   readonly #closing = new Set<Promise<void>>();
   #configuring: Promise<unknown> = Promise.resolve();
-  #publishing: Promise<void> = Promise.resolve();
-  #waiting: Promise<void> | null = null;
   /** How many certificates there are. */
   #wanted = 1;
   readonly #ending = new AbortController();
   #finishing: Promise<void> = Promise.resolve();
-  #sent = "";
-  #isUnsent = false;
   #closed = false;
 
   /** @throws PaddockError `storage.failed` */
@@ -104,9 +105,18 @@ export class CertificateManager {
   private constructor(options: CertificateManagerOptions, damaged: DamagedFiles, ca: EmbeddedCa) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
-    this.#damaged = damaged;
+    this.stores = new IssuerStores({ storage, damaged });
     this.#store = new CertificateStore({ storage, damaged });
     this.ca = ca;
+    this.journals = new JournalStore({ storage, damaged, clock, log });
+    const record = new ServedRecord(this.journals);
+    this.#publication = new Publication({
+      log,
+      onServe: options.onServe,
+      served: () => this.served(),
+      onSent: () => record.note([...this.#jobs.values()]),
+    });
+    this.#watch = watchEnding(() => this.status(), this.journals, clock);
     this.local = new LocalIssuer(ca);
     this.rootCertificatePem = ca.rootCertificatePem;
     this.rootCertificatePath = ca.rootCertificatePath;
@@ -117,28 +127,13 @@ export class CertificateManager {
       random,
       store: this.#store,
       local: this.local,
+      journals: this.journals,
       queue: new OrderQueue(),
       // Of one certificate none, of ten thousand three quarters of an hour.
       spread: () => Math.floor(random() * (this.#wanted - 1) * SPREAD),
-      isUnsent: () => this.#isUnsent,
-      publish: () => this.#publish(),
+      isUnsent: () => this.#publication.isUnsent,
+      publish: () => this.#publication.publish(),
     };
-  }
-
-  /** Where the account at one issuer is kept, for the ACME client; the same for all that ask, also after a reload. */
-  accounts(issuer: string): AccountStore {
-    const { storage } = this.#options;
-    const store = this.#accounts.get(issuer) ?? new AccountStore({ storage, issuer, damaged: this.#damaged });
-    this.#accounts.set(issuer, store);
-    return store;
-  }
-
-  /** Where orders under way at one issuer are kept, for the ACME client. */
-  orders(issuer: string): OrderStore {
-    const { storage } = this.#options;
-    const store = this.#orders.get(issuer) ?? new OrderStore({ storage, issuer, damaged: this.#damaged });
-    this.#orders.set(issuer, store);
-    return store;
   }
 
   /**
@@ -207,21 +202,35 @@ export class CertificateManager {
     });
   }
 
+  /** Sends the served set again, whether it changed or not; for a worker that serves something else. */
+  async serveAgain(): Promise<void> {
+    await this.#publication.publishAgain();
+  }
+
+  /** The names of the certificate that serves `name`; the journal is under these. Null where there is none. */
+  namesFor(name: string): readonly string[] | null {
+    const wanted = canonicalName(name);
+    const all = this.status().map(({ names }) => names);
+    return all.find((names) => names.includes(wanted)) ?? all.find((names) => covers(names, wanted)) ?? null;
+  }
+
   /** Resolves when no order and no other work is under way. */
   async settled(): Promise<void> {
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.settled()));
     await this.#finishing;
-    await this.#publishing;
+    await this.#publication.settled();
   }
 
   /** Ends everything; orders under way are aborted and clean up first. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#ending.abort();
+    this.#watch.close();
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.close()));
     await Promise.all(this.#closing);
+    await this.journals.written();
   }
 
   async #configure(wanted: readonly WantedCertificate[]): Promise<void> {
@@ -246,16 +255,17 @@ export class CertificateManager {
       await Promise.all(opened.map((job) => job.close()));
       throw error;
     }
-    const staying = new Set(jobs.values());
+    const [staying, fresh] = [new Set(jobs.values()), new Set(opened)];
     const ended = [...this.#jobs.values()].filter((job) => !staying.has(job));
     this.#jobs = jobs;
     // Not awaited: an order that cleans up after itself may take seconds, and the reload need not wait for it.
     for (const job of ended) this.#end(job);
     for (const plan of plans) {
       const job = jobs.get(plan.key);
-      if (job instanceof CertificateJob && plan.kind === "issued") job.update(plan);
+      if (job instanceof CertificateJob && plan.kind === "issued" && !fresh.has(job))
+        job.update(plan, stored);
     }
-    await this.#publish();
+    await this.#publication.publish();
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);
     if (quietly) this.#sayFound(opened);
@@ -276,7 +286,7 @@ export class CertificateManager {
   async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {
     if (plan.kind === "files") {
       const { clock, log } = this.#options;
-      return await FilesJob.open(plan, { clock, log, publish: () => this.#publish() });
+      return await FilesJob.open(plan, { clock, log, publish: () => this.#publication.publish() });
     }
     const job = new CertificateJob(plan, this.#context);
     await job.load(stored);
@@ -286,33 +296,5 @@ export class CertificateManager {
   #end(job: Job): void {
     const closing = job.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
-  }
-
-  /**
-   * One after the other, so that an older set can never overtake a newer one. Who asks while one waits for its turn
-   * shares it: it will send what is served then.
-   */
-  #publish(): Promise<void> {
-    if (this.#waiting !== null) return this.#waiting;
-    const turn = this.#publishing.then(async () => {
-      this.#waiting = null;
-      const served = this.served();
-      const set = served.map((certificate) => certificateKey(certificate)).join("\n");
-      if (set === this.#sent) return;
-      try {
-        await this.#options.onServe(served);
-        this.#sent = set;
-        this.#isUnsent = false;
-      } catch (error) {
-        this.#isUnsent = true;
-        this.#options.log.error(
-          { err: error },
-          `new certificates did not reach the workers: ${sentenceOf(error)}`,
-        );
-      }
-    });
-    this.#waiting = turn;
-    this.#publishing = turn;
-    return turn;
   }
 }

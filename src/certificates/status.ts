@@ -23,7 +23,11 @@ export interface CertificateStatus {
   readonly notBefore: number | null;
   readonly notAfter: number | null;
   readonly issuedAt: number | null;
+  /** Of the stored certificate: SHA-256, lower-case hex. */
+  readonly fingerprint: string | null;
   readonly nextAttempt: number | null;
+  /** Why then, as a clause; null where no attempt is ahead. */
+  readonly nextReason: string | null;
   /** Failures in a row. */
   readonly failures: number;
   readonly lastError: { readonly message: string; readonly at: number } | null;

@@ -1,6 +1,12 @@
 import { canonicalName } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
-import type { StoredCertificate } from "./store.ts";
+import type { Issuer } from "./issuer.ts";
+import type { CertificateStore, StoredCertificate } from "./store.ts";
+
+interface Wanted {
+  readonly names: readonly string[];
+  readonly issuers: readonly Issuer[];
+}
 
 /** What the storage had at one moment, found by what it is for: each of ten thousand sites asks for its own. */
 export class StoredCertificates {
@@ -21,6 +27,14 @@ export class StoredCertificates {
   /** The one that `issuer` made for exactly these names. */
   of(issuer: string, names: readonly string[]): StoredCertificate | null {
     return this.#byIssuerAndSet.get(`${issuer} ${setKey(names)}`) ?? null;
+  }
+
+  /** The newest valid one for exactly these names, by any of the issuers. */
+  newestFor({ names, issuers }: Wanted, now: number): StoredCertificate | null {
+    return newestOf(
+      issuers.map(({ name }) => this.of(name, names)),
+      now,
+    );
   }
 
   /**
@@ -53,4 +67,19 @@ export function newestOf(
     if (newest === null || stored.issuedAt > newest.issuedAt) newest = stored;
   }
   return newest;
+}
+
+/** As newestFor, from the storage as it is now. */
+export async function loadNewest(
+  store: CertificateStore,
+  { names, issuers }: Wanted,
+  now: number,
+): Promise<StoredCertificate | null> {
+  return newestOf(await Promise.all(issuers.map(async ({ name }) => await store.load(name, names))), now);
+}
+
+/** Whether an order is under way for one to come after it. */
+export async function isUnderWay({ names, issuers }: Wanted, { key }: StoredCertificate): Promise<boolean> {
+  const found = await Promise.all(issuers.map(async (issuer) => await issuer.underWay?.(names, key)));
+  return found.includes(true);
 }

@@ -1,16 +1,20 @@
 import { certificateAccount } from "./certs/account.ts";
 import { listCertificates } from "./certs/list.ts";
+import { testNotification } from "./certs/notify-test.ts";
 import { renewCertificate } from "./certs/renew.ts";
 import { revokeCertificate } from "./certs/revoke.ts";
+import { showCertificate } from "./certs/show.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./usage.ts";
 
 /** `paddock certs WORD …`: each word is a command of its own. */
 const WORDS: Readonly<Record<string, Command>> = {
   list: listCertificates,
+  show: showCertificate,
   renew: renewCertificate,
   revoke: revokeCertificate,
   account: certificateAccount,
+  "notify-test": testNotification,
 };
 
 const usage = `certs ${Object.keys(WORDS).join("|")} …`;

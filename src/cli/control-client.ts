@@ -10,7 +10,9 @@ export type DaemonCommand =
   | "certs-renew"
   | "certs-revoke"
   | "certs-account-rollover"
-  | "certs-account-deactivate";
+  | "certs-account-deactivate"
+  | "certs-journal"
+  | "certs-notify-test";
 
 /** Milliseconds without an answer; an order at a CA may take minutes. */
 const PATIENCE = 60_000;

@@ -1,4 +1,6 @@
 import type { DaemonStatus } from "../supervisor/status.ts";
+import { certificateTable } from "./certs/certificate-table.ts";
+import { withJournals } from "./certs/journals.ts";
 import type { Command } from "./command.ts";
 import { commandConfiguration, CONFIG_OPTION } from "./configuration.ts";
 import { askDaemon } from "./control-client.ts";
@@ -11,12 +13,11 @@ export const statusCommand: Command = {
   summary: "sites, certificates, upstreams and workers of the running daemon",
   async run(args) {
     const { values } = readArguments(args, usage, { ...CONFIG_OPTION, json: { type: "boolean" } });
-    const status = (await askDaemon(
-      commandConfiguration(values.config).admin.socket,
-      "status",
-    )) as DaemonStatus;
+    const { socket } = commandConfiguration(values.config).admin;
+    const status = (await askDaemon(socket, "status")) as DaemonStatus;
     if (values.json === true) {
-      process.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
+      const certificates = await withJournals(socket, status.certificates);
+      process.stdout.write(`${JSON.stringify({ ...status, certificates }, null, 2)}\n`);
       return 0;
     }
     const lines = [
@@ -32,28 +33,9 @@ export const statusCommand: Command = {
       for (const mapping of mappings) lines.push(`  static ${mapping}`);
       for (const mapping of internal) lines.push(`  internal ${mapping}`);
     }
-    lines.push(...certificateLines(status.certificates));
+    lines.push("", ...certificateTable(status.certificates, Date.now()), "");
     for (const { pid, state } of status.workers) lines.push(`worker ${pid} ${state}`);
     process.stdout.write(`${lines.join("\n")}\n`);
     return 0;
   },
 };
-
-/** One paragraph per certificate, for `status` and `certs list`. */
-export function certificateLines(certificates: DaemonStatus["certificates"]): string[] {
-  return certificates.flatMap((certificate) => {
-    const ends =
-      certificate.notAfter === null ? "" : `, ends ${new Date(certificate.notAfter).toISOString()}`;
-    const next =
-      certificate.nextAttempt === null
-        ? ""
-        : `, next attempt ${new Date(certificate.nextAttempt).toISOString()}`;
-    const lines = [
-      `certificate ${certificate.names.join(", ")}`,
-      `  ${certificate.state}, issuer ${certificate.issuer}, serving the ${certificate.serving} one${ends}${next}`,
-    ];
-    if (certificate.waitingFor !== null) lines.push(`  ${certificate.waitingFor}`);
-    if (certificate.lastError !== null) lines.push(`  last error: ${certificate.lastError.message}`);
-    return lines;
-  });
-}

@@ -13,6 +13,7 @@ import { assembleIssuers } from "./issuers.ts";
 import { assembleLocalCa } from "./local-ca.ts";
 import { networksOf } from "./networks.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
+import { assembleNotify } from "./notify.ts";
 import { assembleSites } from "./sites.ts";
 import { assembleUpstreams } from "./upstreams.ts";
 
@@ -48,6 +49,7 @@ export function assemble(
     dns: proving.dns,
     localCa: assembleLocalCa(root, listen, adminListen, context),
     tls: sectionOf(root, "tls").values as unknown as Configuration["tls"],
+    notify: assembleNotify(sectionOf(root, "notify"), context),
     timeouts: sectionOf(root, "timeouts").values as unknown as TimeoutConfiguration,
     limits: sectionOf(root, "limits").values as unknown as LimitConfiguration,
     shutdownTimeout: values["shutdownTimeout"] as number,

@@ -37,6 +37,7 @@ export interface Configuration {
     readonly acme: AcmeServerConfiguration | null;
   };
   readonly tls: { readonly policy: "intermediate" | "modern" };
+  readonly notify: NotifyConfiguration;
   readonly timeouts: TimeoutConfiguration;
   readonly limits: LimitConfiguration;
   readonly shutdownTimeout: number;
@@ -91,6 +92,18 @@ export interface AcmeServerConfiguration {
   readonly clients: readonly NetworkConfiguration[];
   /** Where http-01 is fetched from. */
   readonly httpPort: number;
+}
+
+/** Who is told of a certificate in trouble; null for a way that is not used. */
+export interface NotifyConfiguration {
+  /** May hold a secret in its path: it never appears in a log. */
+  readonly webhook: string | null;
+  readonly mail: {
+    /** Absolute path of a program, and its arguments; it reads the message on its standard input. */
+    readonly command: readonly [string, ...string[]];
+    readonly to: readonly [string, ...string[]];
+    readonly from: string | null;
+  } | null;
 }
 
 export interface TimeoutConfiguration {

@@ -30,6 +30,16 @@ export const FORMATS = {
   email: scalar("e-mail address", (text) => {
     if (!/^[^\s@<>,;:]+@[^\s@<>,;:]+\.[^\s@<>,;:.]+$/.test(text)) fail(`"${text}" is no e-mail address`);
   }),
+  emails: list("list of e-mail addresses", (text) => FORMATS.email.check(text)),
+  webhook: scalar("`https://…` or `http://…`", (text) => {
+    // Chat services put the secret into the path, so the value stays out of the message.
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url === null || !/^https?:$/.test(url.protocol))
+      fail("must be an http or https URL, as the service that takes the message showed it");
+    if (url.username !== "" || url.password !== "" || url.hash !== "")
+      fail("must be a URL without a user name, a password and a fragment");
+  }),
+  command: list("list: program, arguments", (text) => plainText(text)),
   secret: scalar("base64url text", (text) => {
     // The value stays out of the message: it is a key.
     if (!/^[A-Za-z0-9_-]+=*$/.test(text)) fail("must be base64url, as the CA showed it");

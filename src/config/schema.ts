@@ -1,4 +1,5 @@
 import { LOCAL_CA } from "./local-ca-schema.ts";
+import { NOTIFY } from "./notify-schema.ts";
 import type { Section } from "./section.ts";
 import { SITE_SECTION } from "./site-schema.ts";
 import { UPSTREAM } from "./upstream-schema.ts";
@@ -209,6 +210,11 @@ export const ROOT: Section = {
     nested: "one",
     section: DNS,
     env: "PADDOCK_DNS",
+  },
+  notify: {
+    doc: "Who is told when a certificate cannot be renewed: at the first failure, at three in a row, with less than a quarter of its life left, and when it is well again.",
+    nested: "one",
+    section: NOTIFY,
   },
   upstreams: {
     doc: "Apps by name, for sites that share one or need other timeouts.",

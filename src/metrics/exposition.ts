@@ -21,6 +21,7 @@ interface Value {
 export class Exposition {
   readonly #registry = new Registry();
   readonly #attempts: Counter;
+  readonly #repairs: Counter;
   readonly #expiry = this.#gauge("paddock_certificate_expiry_timestamp_seconds", "End of the certificate", [
     "name",
     "issuer",
@@ -52,6 +53,12 @@ export class Exposition {
       labelNames: ["name", "issuer", "outcome"],
       registers: [this.#registry],
     });
+    this.#repairs = new Counter({
+      name: "paddock_certificate_repairs_total",
+      help: "Times that another certificate than the stored one was served, and was put right",
+      labelNames: ["name"],
+      registers: [this.#registry],
+    });
     this.#gauge("paddock_build_info", "Always 1", ["version", "node", "openssl"]).set(
       { version, node: process.versions.node, openssl: process.versions.openssl },
       1,
@@ -60,6 +67,10 @@ export class Exposition {
 
   attempt(attempt: { readonly name: string; readonly issuer: string; readonly outcome: string }): void {
     this.#attempts.inc({ name: attempt.name, issuer: attempt.issuer, outcome: attempt.outcome });
+  }
+
+  repaired(name: string): void {
+    this.#repairs.inc({ name });
   }
 
   async render(

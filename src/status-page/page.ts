@@ -1,3 +1,5 @@
+import type { JournalEntry } from "../certificates/journal-event.ts";
+import { journalSentence } from "../certificates/journal-sentences.ts";
 import type { CertificateStatus } from "../certificates/status.ts";
 import type { Maintenance } from "../handlers/maintenance.ts";
 
@@ -19,18 +21,25 @@ export interface PageStatus {
   readonly workers: readonly { readonly pid: number; readonly state: string; readonly startedAt: number }[];
 }
 
-/** The status page: one self-contained HTML document without a script. */
-export function statusPage(status: PageStatus): string {
+/**
+ * The status page: one self-contained HTML document without a script.
+ *
+ * @param recent the last entries of journals, by the certificate's first name; of some certificates where there are
+ *   many.
+ */
+export function statusPage(status: PageStatus, recent: ReadonlyMap<string, readonly JournalEntry[]>): string {
   const certificates = status.certificates.map((certificate) => {
     const trouble = certificate.lastError?.message ?? certificate.waitingFor ?? "";
-    return row([
+    const entries = recent.get(certificate.name) ?? [];
+    const facts = row([
       escape(certificate.names.join(", ")),
       `<b class="${escape(certificate.state)}">${escape(certificate.state)}</b> <small>${escape(certificate.serving)}</small>`,
       escape(certificate.issuer),
       time(certificate.notAfter),
-      time(certificate.nextAttempt),
+      `${time(certificate.nextAttempt)}<br><small>${escape(certificate.nextReason ?? "")}</small>`,
       escape(trouble),
     ]);
+    return facts + (entries.length === 0 ? "" : journal(entries, certificate.state === "failing"));
   });
   const sites = status.sites.map((site) =>
     row([
@@ -54,6 +63,11 @@ body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding
 table{border-collapse:collapse;width:100%;margin-bottom:2rem}
 th,td{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #8884;vertical-align:top}
 th{font-weight:600;font-size:.85rem;opacity:.7}
+tr:has(+.journal) td{border-bottom:0}
+.journal td{padding-top:0;font-size:.9rem}.journal summary{cursor:pointer;opacity:.7}
+.journal ul{list-style:none;margin:.4rem 0;padding:0}.journal li{padding-left:10.5rem;text-indent:-10.5rem;overflow-wrap:anywhere}
+.journal time{display:inline-block;width:10.5rem;text-indent:0;opacity:.7;font-variant-numeric:tabular-nums}
+time{white-space:nowrap}
 b.valid,b.renewing{color:#1a7f37}b.failing{color:#cf222e}b.waiting,b.issuing{color:#9a6700}
 </style></head><body>
 <h1>Paddock ${escape(status.version)}</h1>
@@ -68,6 +82,14 @@ ${table(["Process", "State", "Since"], workers)}
 `;
 }
 
+/** The newest first; open where something is wrong. */
+function journal(entries: readonly JournalEntry[], open: boolean): string {
+  const items = entries
+    .toReversed()
+    .map((entry) => `<li>${time(entry.at)} ${escape(journalSentence(entry))}</li>`);
+  return `<tr class="journal"><td colspan="6"><details${open ? " open" : ""}><summary>Journal</summary><ul>${items.join("")}</ul></details></td></tr>`;
+}
+
 function table(heads: readonly string[], rows: readonly string[]): string {
   return `<table><thead>${row(heads, "th")}</thead><tbody>${rows.join("")}</tbody></table>`;
 }
@@ -79,7 +101,7 @@ function row(cells: readonly string[], tag = "td"): string {
 function time(milliseconds: number | null): string {
   return milliseconds === null
     ? ""
-    : `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+    : `<time>${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC</time>`;
 }
 
 function escape(text: string): string {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { ListenAddress } from "../config/configuration.ts";
+import type { JournalEntry } from "../certificates/journal-event.ts";
 import { messageOf, PaddockError, systemErrorCode } from "../errors.ts";
 import { statusPage } from "../status-page/page.ts";
 import { describe } from "./listeners.ts";
@@ -9,6 +10,8 @@ import { socketFromSystemd } from "./systemd.ts";
 export interface AdminSources {
   status(): DaemonStatus;
   metrics(): Promise<string>;
+  /** The last entries of the journals, by the certificate's first name. */
+  recent(): Promise<ReadonlyMap<string, readonly JournalEntry[]>>;
 }
 
 /**
@@ -64,7 +67,12 @@ async function answer(
       );
     }
     case "/":
-      return reply(response, 200, "text/html; charset=utf-8", statusPage(sources.status()));
+      return reply(
+        response,
+        200,
+        "text/html; charset=utf-8",
+        statusPage(sources.status(), await sources.recent()),
+      );
     default:
       return reply(
         response,

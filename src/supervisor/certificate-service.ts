@@ -61,8 +61,8 @@ export class CertificateService {
             ? manager.local
             : await acmeIssuer(issuer, {
                 email: configuration.email,
-                accounts: manager.accounts(issuer.name),
-                orders: manager.orders(issuer.name),
+                accounts: manager.stores.accounts(issuer.name),
+                orders: manager.stores.orders(issuer.name),
                 board,
                 clock: systemClock,
                 log: this.#log,

@@ -7,6 +7,7 @@ import { Exposition } from "../metrics/exposition.ts";
 import { VERSION } from "../version.ts";
 import { openAdminListener } from "./admin.ts";
 import { CertificateService } from "./certificate-service.ts";
+import { CertificateWatch } from "./certificate-watch.ts";
 import { WorkerChallengeBoard } from "./challenge-board.ts";
 import { ConcurrencyLimits } from "./concurrency.ts";
 import { MaintenanceState, maintenanceRequest, type MaintenanceRequest } from "./maintenance.ts";
@@ -32,6 +33,7 @@ export class Supervisor {
   readonly #limits: ConcurrencyLimits;
   #configuration: Configuration;
   #certificates: CertificateService | null = null;
+  #watch: CertificateWatch | null = null;
   #maintenance: MaintenanceState | null = null;
   #ticketKeys = randomBytes(48).toString("base64");
   #servers: Server[] = [];
@@ -63,12 +65,24 @@ export class Supervisor {
       {
         storage: configuration.storage,
         log: this.#log,
-        onServe: (served) => this.#workers.setCertificates(served),
+        onServe: async (served, again) => {
+          await this.#workers.setCertificates(served, again);
+          this.#watch?.swapped(served);
+        },
         onAttempt: (attempt) => this.#exposition.attempt(attempt),
       },
       this.#board,
     );
     this.#certificates = certificates;
+    const watch = new CertificateWatch({
+      manager: certificates.manager,
+      workers: this.#workers,
+      sockets: () => this.#listeners.sockets,
+      configuration,
+      log: this.#log,
+      onRepaired: (name) => this.#exposition.repaired(name),
+    });
+    this.#watch = watch;
     this.#maintenance = await MaintenanceState.open(configuration.storage, this.#log);
     this.#servers.push(
       await openControlSocket(configuration.admin.socket, {
@@ -77,6 +91,7 @@ export class Supervisor {
         maintenance: (order) => this.maintain(maintenanceRequest(order)),
         purge: (order) => this.purge(purgeRequest(order)),
         ...certificates.commands,
+        ...watch.commands,
       }),
     );
     this.#listeners.open(configuration.listen, configuration.workers);
@@ -88,9 +103,14 @@ export class Supervisor {
     await certificates.manager.configure(await certificates.wanted(configuration));
     await certificates.acmeServer.configure(configuration.localCa.acme);
     if (configuration.admin.listen !== null) {
-      const sources = { status: () => this.status(), metrics: () => this.metrics() };
+      const sources = {
+        status: () => this.status(),
+        metrics: () => this.metrics(),
+        recent: () => watch.recent(),
+      };
       this.#servers.push(await openAdminListener(configuration.admin.listen, sources));
     }
+    watch.start();
     setInterval(() => void this.#rotateTicketKeys(), TICKET_KEY_LIFE).unref();
     startWatchdog();
     notifySystemd("READY=1", "STATUS=serving");
@@ -161,6 +181,7 @@ export class Supervisor {
       this.#listeners.closeOthers(configuration.listen);
       await this.#workers.setSockets(this.#listeners.sockets);
       await certificates.manager.configure(wanted);
+      this.#watch?.configure(configuration);
       this.#configuration = configuration;
       this.#log.level = configuration.log.level;
       this.#log.info({ workers: how }, "configuration applied");
@@ -199,6 +220,7 @@ export class Supervisor {
   async #stop(): Promise<void> {
     notifySystemd("STOPPING=1");
     this.#log.info("shutting down: finishing what is in flight");
+    this.#watch?.close();
     this.#listeners.close();
     this.#limits.close();
     await Promise.all([
@@ -247,9 +269,10 @@ export class Supervisor {
         name,
         issuer: certificate.issuer,
         expiry: seconds(certificate.notAfter),
-        issued: seconds(certificate.issuedAt),
+        // One from files was obtained elsewhere, about when it begins; the alert in the README needs both ends.
+        issued: seconds(certificate.issuedAt ?? certificate.notBefore),
         nextAttempt: seconds(certificate.nextAttempt),
-        stored: certificate.serving === "stored",
+        stored: certificate.serving === "stored" && this.#watch?.servesAsTold(name) !== false,
       })),
     );
     return this.#exposition.render(certificates, this.#limits.inForce(), await this.#workers.counts());

@@ -10,6 +10,7 @@ import { certificateChanges } from "./certificate-changes.ts";
 import type { WorkerOrder, WorkerReport, WorkerUsage } from "../worker-protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+type DoneReport = Extract<WorkerReport, { type: "done" }>;
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const PROGRAM = realpathSync(resolve(HERE, ".."));
@@ -31,7 +32,7 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<
     number,
-    { done: (counts?: WorkerCounts) => void; failed: (error: Error) => void }
+    { done: (report: DoneReport) => void; failed: (error: Error) => void }
   >();
   readonly #listensOn = new Set<string>();
   /** Keys of the certificates that it was told of. */
@@ -94,7 +95,7 @@ export class WorkerProcess {
         return;
       }
       if (message.counts !== undefined) this.counts = message.counts;
-      waiting?.done(message.counts);
+      waiting?.done(message);
     });
     this.#child.on("error", () => undefined);
     this.#child.on("exit", (code, signal) => {
@@ -116,7 +117,7 @@ export class WorkerProcess {
   }
 
   /** Resolves once the worker has put it in force; rejects when it ends before. */
-  order(order: WithoutId<WorkerOrder>, handle?: SocketHandle): Promise<WorkerCounts | undefined> {
+  order(order: WithoutId<WorkerOrder>, handle?: SocketHandle): Promise<DoneReport> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       if (this.state === "gone") {

@@ -10,6 +10,7 @@ import type { TlsCertificate } from "../tls/certificate.ts";
 import type { PendingChallenges, WorkerUsage } from "../worker-protocol.ts";
 import { keyed } from "./certificate-changes.ts";
 import { socketsOf, type ListeningSocket } from "./listeners.ts";
+import type { WorkerHolding } from "./served-check/served-check.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
@@ -97,6 +98,19 @@ export class Workers {
     const known = keyed(certificates);
     this.#known.certificates = known;
     await this.#tellAll((worker) => worker.serve(known, again));
+  }
+
+  /** What each worker that serves holds for these names; one that ends or does not answer is left out. */
+  async held(names: readonly string[]): Promise<WorkerHolding[]> {
+    const answers = await Promise.all(
+      this.#serving.map(async (worker) => {
+        const patience = new Promise<null>((resolve) => setTimeout(() => resolve(null), 5000).unref());
+        const asked = worker.order({ type: "held", names }).catch(() => null);
+        const fingerprints = (await Promise.race([asked, patience]))?.fingerprints;
+        return fingerprints === undefined ? [] : [{ worker: worker.pid, fingerprints }];
+      }),
+    );
+    return answers.flat();
   }
 
   /** Resolves when every worker answers with them. */

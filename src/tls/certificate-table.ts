@@ -70,6 +70,11 @@ export class CertificateTable {
     return certificate === undefined ? undefined : { certificate, context: this.#contextOf(certificate) };
   }
 
+  /** Of what `find` gives, without making its context; null for none. */
+  fingerprint(serverName: string): string | null {
+    return this.#certificateOf(serverName)?.fingerprint ?? null;
+  }
+
   /** Whether a connection whose handshake named `serverName` may carry requests for `host` (421 if not). */
   covers(serverName: string, host: string): boolean {
     if (serverName === "" || serverName === host) return true;

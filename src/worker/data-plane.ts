@@ -82,6 +82,10 @@ export class DataPlane {
     this.#table.change(added, removed);
   }
 
+  get certificates(): CertificateTable {
+    return this.#table;
+  }
+
   setChallenges(challenges: ShownChallenges): void {
     this.#shown = challenges;
   }
@@ -197,7 +201,6 @@ export class DataPlane {
     return this.#counts.snapshot(this.loads(), this.#caches.bytes());
   }
 
-  /** By upstream. */
   loads(): Record<string, UpstreamLoad> {
     return this.#upstreams.loads();
   }
@@ -249,15 +252,15 @@ export class DataPlane {
   #settled(exchange: Exchange, completed: boolean): void {
     const seconds = (Date.now() - exchange.startedAt) / 1000;
     const status = completed ? exchange.status : exchange.status || 499;
-    const { site, handler, protocol, method } = exchange;
+    const { site, handler, protocol, method, target, host } = exchange;
     this.#counts.ended(site, handler, protocol, method, status, seconds);
     if (!this.#configuration.log.access) return;
     this.#logs.request({
       site,
       client: exchange.clientAddress,
       method,
-      target: exchange.target,
-      host: exchange.host,
+      target,
+      host,
       protocol,
       status,
       bytes: exchange.bytesSent,

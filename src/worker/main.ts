@@ -47,6 +47,13 @@ function obey(order: WorkerOrder, handle: unknown): void {
     case "counts":
       if (plane !== null) report({ type: "done", id: order.id, counts: plane.counts() });
       return;
+    case "held":
+      if (plane !== null) {
+        const table = plane.certificates;
+        const fingerprints = order.names.map((name) => table.fingerprint(name));
+        report({ type: "done", id: order.id, fingerprints });
+      }
+      return;
     case "listen":
       sockets.listen(order.key, order.listener, handle).then(
         () => report({ type: "done", id: order.id }),

@@ -58,7 +58,7 @@ sites: [{ names: [localhost], static: { /: "/usr/share/doc/base-files/" } }]`;
     const { calculateJwkThumbprint } = await import("jose");
     const { token } = challenge;
     const keyAuthorization = `${token}.${await calculateJwkThumbprint(on.jwk)}`;
-    await board.publish({ kind: "http-01", name, token, keyAuthorization });
+    await board.publish({ kind: "http-01", name, token, keyAuthorization }, AbortSignal.timeout(10_000));
     await on.post(challenge.url, {});
     const url = String(made.headers.location);
     for (let tries = 0; tries < 200; tries++) {

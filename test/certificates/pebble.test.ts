@@ -49,7 +49,7 @@ void describe("the manager with Pebble", () => {
         },
         {
           email: null,
-          accounts: manager.accounts(pebble.directoryUrl),
+          accounts: manager.stores.accounts(pebble.directoryUrl),
           board,
           clock: systemClock,
           version: "0.0.0",

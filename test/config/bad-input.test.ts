@@ -106,6 +106,35 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     `${SITE}localCA: { acme: { clients: [«everybody] } }`,
     /^localCA\.acme\.clients\[0\]: "everybody" is no network/,
   ],
+  // Who is told
+  [`${SITE}notify: { «webook: https://a.example }`, 'unknown key "webook"; did you mean "webhook"?'],
+  [
+    `${SITE}notify: { mail: { to: [a@b.example], «form: a@b.example } }`,
+    'unknown key "form"; did you mean "from"?',
+  ],
+  [
+    `${SITE}notify: { webhook: «ftp://secret.example/token }`,
+    "notify.webhook: must be an http or https URL, as the service that takes the message showed it",
+  ],
+  [
+    `${SITE}notify: { webhook: «"https://user:secret@a.example/" }`,
+    "notify.webhook: must be a URL without a user name, a password and a fragment",
+  ],
+  [`${SITE}notify: { mail: { to: [«nobody] } }`, 'notify.mail.to[0]: "nobody" is no e-mail address'],
+  [
+    `${SITE}notify: { mail: { from: «nobody, to: [a@b.example] } }`,
+    'notify.mail.from: "nobody" is no e-mail address',
+  ],
+  [`${SITE}notify: { mail: «{ from: a@b.example } }`, "mail has no recipient; give to"],
+  [`${SITE}notify: { mail: { to: «[] } }`, "mail has no recipient; give to"],
+  [
+    `${SITE}notify: { mail: { command: [«sendmail, -t], to: [a@b.example] } }`,
+    '"sendmail" is no absolute path; no shell looks for the program',
+  ],
+  [
+    `${SITE}notify: { mail: { command: «[], to: [a@b.example] } }`,
+    "command is empty; write for example [/usr/sbin/sendmail, -t, -i]",
+  ],
   // Addresses
   [
     `${SITE}listen: { http: [«localhost:80] }`,

@@ -56,6 +56,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
     dns: null,
     localCa: { acme: null },
     tls: { policy: "intermediate" },
+    notify: { webhook: null, mail: null },
     timeouts: { requestHead: 10_000, keepAlive: 75_000, body: 20_000, write: 60_000 },
     limits: { connectionsPerAddress: null },
     shutdownTimeout: 30_000,

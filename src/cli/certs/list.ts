@@ -2,8 +2,9 @@ import type { DaemonStatus } from "../../supervisor/status.ts";
 import type { Command } from "../command.ts";
 import { commandConfiguration, CONFIG_OPTION } from "../configuration.ts";
 import { askDaemon } from "../control-client.ts";
-import { certificateLines } from "../status.ts";
 import { readArguments } from "../usage.ts";
+import { certificateTable } from "./certificate-table.ts";
+import { withJournals } from "./journals.ts";
 
 const usage = "certs list [--config FILE] [--json]";
 
@@ -16,8 +17,8 @@ export const listCertificates: Command = {
     const { certificates } = (await askDaemon(socket, "status")) as DaemonStatus;
     const text =
       values.json === true
-        ? JSON.stringify(certificates, null, 2)
-        : certificateLines(certificates).join("\n");
+        ? JSON.stringify(await withJournals(socket, certificates), null, 2)
+        : certificateTable(certificates, Date.now()).join("\n");
     process.stdout.write(`${text}\n`);
     return 0;
   },
