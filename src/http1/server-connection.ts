@@ -45,6 +45,8 @@ export class ServerConnection implements Expiring {
   #body: RequestBody | null = null;
   #tunnel: ConnectionTunnel | null = null;
   #draining = false;
+  /** The daemon ends; else it is a worker that is replaced. */
+  #ending = false;
   #closing = false;
   #parsing = false;
   #emptyLine = false;
@@ -80,9 +82,10 @@ export class ServerConnection implements Expiring {
    */
   drain(idle: number): void {
     this.#draining = true;
+    this.#ending ||= idle === 0;
     if (this.#tunnel !== null) {
       // Where workers are replaced it stays; where the daemon ends it would hold the end up for ever.
-      if (idle === 0) this.#tunnel.end();
+      if (this.#ending) this.#tunnel.end();
       return;
     }
     if (this.#exchange !== null || this.#pending !== null) return;
@@ -137,6 +140,8 @@ export class ServerConnection implements Expiring {
     process.nextTick(() => {
       if (pending !== null) tunnel.onData(pending);
       this.socket.resume();
+      // The app agreed only after the daemon had been told to end.
+      if (this.#ending) tunnel.end();
     });
   }
 

@@ -6,6 +6,7 @@ import { requestId } from "../exchange/request-id.ts";
 import type { RequestHead } from "./request-head.ts";
 import { StreamBody } from "./stream-body.ts";
 import { StreamTunnel } from "./stream-tunnel.ts";
+import type { SessionTunnels } from "./session-tunnels.ts";
 import { WriteWatch, type SessionWrites } from "./write-watch.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -16,6 +17,11 @@ interface StreamOrigin {
   readonly deadlines: Deadlines;
   /** Milliseconds each. */
   readonly timeouts: { readonly body: number; readonly write: number };
+}
+
+/** What the streams of one session share. */
+export interface SharedSession extends SessionWrites {
+  readonly tunnels: SessionTunnels;
 }
 
 /** One HTTP/2 stream as an Exchange. Flow control is the session's; pausing the body closes its window. */
@@ -47,6 +53,7 @@ export class StreamExchange implements Exchange {
   readonly #body: StreamBody;
   readonly #writing: WriteWatch;
   readonly #wasted: () => void;
+  readonly #tunnels: SessionTunnels;
   #continueDue: boolean;
   #tunnel: StreamTunnel | null = null;
   #remaining = -1;
@@ -58,7 +65,7 @@ export class StreamExchange implements Exchange {
     head: RequestHead,
     ended: boolean,
     origin: StreamOrigin,
-    writes: SessionWrites,
+    session: SharedSession,
     wasted: () => void,
   ) {
     this.#stream = stream;
@@ -72,9 +79,10 @@ export class StreamExchange implements Exchange {
     this.serverName = origin.serverName;
     const { deadlines, timeouts } = origin;
     this.#wasted = wasted;
+    this.#tunnels = session.tunnels;
     this.#continueDue = head.expectsContinue;
     this.#body = new StreamBody(stream, this.bodyLength, ended, deadlines, timeouts.body, wasted);
-    this.#writing = new WriteWatch(writes, deadlines, timeouts.write, () => this.#stalled());
+    this.#writing = new WriteWatch(session, deadlines, timeouts.write, () => this.#stalled());
     stream.on("drain", () => this.#drained());
     stream.on("close", () => this.#closed());
   }
@@ -170,12 +178,17 @@ export class StreamExchange implements Exchange {
     const headers = toHeaders(fields);
     delete headers["sec-websocket-accept"];
     this.#stream.respond({ ":status": 200, ...headers });
-    this.#tunnel = new StreamTunnel(this.#stream, {
+    const tunnel = new StreamTunnel(this.#stream, {
       sent: (bytes) => (this.bytesSent += bytes),
       waiting: () => this.#writing.begin(),
-      closed: () => this.#settle(true),
+      closed: () => {
+        this.#tunnels.closed(tunnel);
+        this.#settle(true);
+      },
     });
-    return this.#tunnel;
+    this.#tunnel = tunnel;
+    this.#tunnels.opened(tunnel);
+    return tunnel;
   }
 
   #drained(): void {
