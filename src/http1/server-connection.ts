@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
-import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
-import type { Exchange } from "../exchange/exchange.ts";
+import type { Expiring } from "../exchange/deadlines.ts";
 import { httpDate } from "../exchange/http-date.ts";
 import { reasonPhrase } from "../exchange/reason.ts";
+import type { ServerConnectionOptions } from "../exchange/server-options.ts";
 import type { ConnectionTunnel } from "./connection-tunnel.ts";
 import { HeadScanner } from "./head-scanner.ts";
 import { MessageError } from "./problem.ts";
@@ -10,26 +10,9 @@ import { parseRequestHead, type RequestHead } from "./request-head.ts";
 import { RequestBody } from "./request-body.ts";
 import { ServerExchange } from "./server-exchange.ts";
 
-export interface ServerConnectionOptions {
-  readonly clientAddress: string;
-  readonly secure: boolean;
-  readonly serverName: string;
-  readonly timeouts: ServerTimeouts;
-  readonly deadlines: Deadlines;
-  /** Answers one request. */
-  readonly handle: (exchange: Exchange) => void;
-  /** Told of each message that was refused before it became an Exchange. */
-  readonly refused: (status: number, reason: string, clientAddress: string) => void;
-  readonly closed: () => void;
-}
-
-/** Milliseconds each. */
-export interface ServerTimeouts {
-  readonly requestHead: number;
-  readonly keepAlive: number;
-  readonly body: number;
-  readonly write: number;
-}
+/** For a client that still sends what nobody wants: in all, as nginx's lingering_time, and without a byte. Milliseconds. */
+const LONGEST_LINGER = 30_000;
+const QUIET_LINGER = 2_000;
 
 /**
  * One HTTP/1.x connection from a client: heads become Exchanges, one at a time and in order; what is pipelined
@@ -48,6 +31,8 @@ export class ServerConnection implements Expiring {
   /** The daemon ends; else it is a worker that is replaced. */
   #ending = false;
   #closing = false;
+  /** Milliseconds since the epoch; 0 where what still comes is not waited for. */
+  #lingerUntil = 0;
   #parsing = false;
   #emptyLine = false;
 
@@ -168,12 +153,20 @@ export class ServerConnection implements Expiring {
     }
   }
 
-  /** The client's unread bytes would turn the close into a reset that eats our answer: read them for a moment. */
+  /**
+   * The client's unread bytes would turn the close into a reset that eats our answer (RFC 9112 section 9.6): they are
+   * read and dropped, for as long as some come.
+   */
   #lingerAndClose(unread: boolean): void {
     this.socket.end();
     this.#pending = null;
-    this.deadline = Date.now() + (unread ? 2_000 : this.options.timeouts.write);
-    if (unread) this.socket.resume();
+    if (!unread) {
+      this.deadline = Date.now() + this.options.timeouts.write;
+      return;
+    }
+    this.#lingerUntil = Date.now() + LONGEST_LINGER;
+    this.deadline = Date.now() + QUIET_LINGER;
+    this.socket.resume();
   }
 
   #drained(): void {
@@ -186,7 +179,10 @@ export class ServerConnection implements Expiring {
   }
 
   #receive(data: Buffer): void {
-    if (this.#closing) return;
+    if (this.#closing) {
+      if (this.#lingerUntil > 0) this.deadline = Math.min(this.#lingerUntil, Date.now() + QUIET_LINGER);
+      return;
+    }
     if (this.#tunnel !== null) {
       this.#tunnel.onData(data);
       return;

@@ -117,7 +117,8 @@ export class ServerExchange implements Exchange {
     } else {
       this.#framing = "close";
     }
-    const bodyUnread = this.#body !== null && !this.#body.done && !this.#body.reading;
+    // An app that answers early may leave the rest unread, and this connection has to end with the answer.
+    const bodyUnread = this.#body !== null && !this.#body.done;
     this.#keepAlive =
       this.#head.keepAlive && this.#connection.persistent && this.#framing !== "close" && !bodyUnread;
     const connection = this.#keepAlive

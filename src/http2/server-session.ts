@@ -7,8 +7,8 @@ import {
 import type { TLSSocket } from "node:tls";
 import { PaddockError } from "../errors.ts";
 import type { Expiring } from "../exchange/deadlines.ts";
+import type { ServerConnectionOptions } from "../exchange/server-options.ts";
 import { MessageError } from "../http1/problem.ts";
-import type { ServerConnectionOptions } from "../http1/server-connection.ts";
 import { readRequestHead, type RequestHead } from "./request-head.ts";
 import { SessionTunnels } from "./session-tunnels.ts";
 import { StreamExchange, type SharedSession } from "./stream-exchange.ts";
