@@ -8,6 +8,8 @@ export interface ServerConnectionOptions {
   readonly serverName: string;
   readonly timeouts: ServerTimeouts;
   readonly deadlines: Deadlines;
+  /** Bytes that the kernel has taken from this connection since it began. */
+  readonly sent: () => number;
   /** Answers one request. */
   readonly handle: (exchange: Exchange) => void;
   /** Told of each message that was refused before it became an Exchange. */

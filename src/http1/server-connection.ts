@@ -1,11 +1,10 @@
 import type { Duplex } from "node:stream";
 import type { Expiring } from "../exchange/deadlines.ts";
-import { httpDate } from "../exchange/http-date.ts";
-import { reasonPhrase } from "../exchange/reason.ts";
 import type { ServerConnectionOptions } from "../exchange/server-options.ts";
 import type { ConnectionTunnel } from "./connection-tunnel.ts";
 import { HeadScanner } from "./head-scanner.ts";
 import { MessageError } from "./problem.ts";
+import { refusal } from "./refusal.ts";
 import { parseRequestHead, type RequestHead } from "./request-head.ts";
 import { RequestBody } from "./request-body.ts";
 import { ServerExchange } from "./server-exchange.ts";
@@ -33,6 +32,8 @@ export class ServerConnection implements Expiring {
   #closing = false;
   /** Milliseconds since the epoch; 0 where what still comes is not waited for. */
   #lingerUntil = 0;
+  /** At the last look. */
+  #sent = 0;
   #parsing = false;
   #emptyLine = false;
 
@@ -83,7 +84,12 @@ export class ServerConnection implements Expiring {
   }
 
   /** Called by the sweep. */
-  expire(): void {
+  expire(now: number): void {
+    const reading = this.#body !== null && !this.#body.done && this.#body.reading;
+    if (!reading && this.socket.writableLength > 0 && this.#hasSent()) {
+      this.deadline = now + this.options.timeouts.write;
+      return;
+    }
     if (this.#tunnel !== null) {
       this.socket.destroy();
       return;
@@ -93,8 +99,8 @@ export class ServerConnection implements Expiring {
       else this.#refuse(408, "the request head did not come in time");
       return;
     }
-    if (this.#body !== null && !this.#body.done && this.#body.reading) {
-      if (this.#body.fastEnough()) this.deadline = Date.now() + this.options.timeouts.body;
+    if (this.#body !== null && reading) {
+      if (this.#body.fastEnough()) this.deadline = now + this.options.timeouts.body;
       else this.#body.fail(408, "the request body came slower than 1 KB/s");
       return;
     }
@@ -104,6 +110,14 @@ export class ServerConnection implements Expiring {
 
   watchWrite(): void {
     this.deadline = Date.now() + this.options.timeouts.write;
+    this.#hasSent();
+  }
+
+  /** Whether the client has taken anything since the last look: who reads, however slowly, is not given up. */
+  #hasSent(): boolean {
+    const before = this.#sent;
+    this.#sent = this.options.sent();
+    return this.#sent !== before;
   }
 
   watchBody(): void {
@@ -277,12 +291,7 @@ export class ServerConnection implements Expiring {
   #refuse(status: number, reason: string): void {
     this.#closing = true;
     this.options.refused(status, reason, this.options.clientAddress);
-    const text = `${status} ${reasonPhrase(status)}\n`;
-    this.socket.write(
-      `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nserver: paddock\r\ncontent-type: text/plain\r\n` +
-        `content-length: ${text.length}\r\ndate: ${httpDate()}\r\nconnection: close\r\n\r\n${text}`,
-      "latin1",
-    );
+    this.socket.write(refusal(status), "latin1");
     this.#lingerAndClose(true);
   }
 }

@@ -82,7 +82,7 @@ export class ServerSession implements Expiring, SharedSession {
   }
 
   get sent(): number {
-    return this.#socket.bytesWritten;
+    return this.#options.sent();
   }
 
   /**

@@ -45,6 +45,7 @@ export function quietOptions(handle: (exchange: Exchange) => void): ServerConnec
     secure: false,
     serverName: "",
     timeouts: { requestHead: 60_000, keepAlive: 60_000, body: 60_000, write: 60_000 },
+    sent: () => 0,
     deadlines,
     handle,
     refused: () => {},
