@@ -10,6 +10,7 @@ import type { SessionTunnels } from "./session-tunnels.ts";
 import { WriteWatch, type SessionWrites } from "./write-watch.ts";
 
 const NOTHING = Buffer.alloc(0);
+const NO_FIELDS: readonly string[] = [];
 
 interface StreamOrigin {
   readonly clientAddress: string;
@@ -40,6 +41,7 @@ export class StreamExchange implements Exchange {
   readonly bodyLength: number;
   readonly upgrade: "" | "websocket";
   appFields: readonly string[] | null = null;
+  setCookies: readonly string[] | null = null;
   site = "";
   handler = "";
   errorPages: Readonly<Record<string, string>> | null = null;
@@ -118,7 +120,7 @@ export class StreamExchange implements Exchange {
     if (this.#settled || this.status !== 0) return;
     this.status = status;
     // A flat list, as Node has them inside: an object would be made of it and taken apart again.
-    const headers = [":status", String(status), ...fields];
+    const headers = [":status", String(status), ...this.#cookieFields(), ...fields];
     const bodiless = this.method === "HEAD" || status === 204 || status === 304;
     if (length >= 0 && status !== 204 && status !== 304) headers.push("content-length", String(length));
     this.#remaining = bodiless ? 0 : length;
@@ -175,7 +177,7 @@ export class StreamExchange implements Exchange {
   openTunnel(fields: readonly string[]): Tunnel {
     this.status = 200;
     this.onClose = null;
-    const headers = toHeaders(fields);
+    const headers = toHeaders([...this.#cookieFields(), ...fields]);
     delete headers["sec-websocket-accept"];
     this.#stream.respond({ ":status": 200, ...headers });
     const tunnel = new StreamTunnel(this.#stream, {
@@ -224,6 +226,10 @@ export class StreamExchange implements Exchange {
     this.#wasted();
     this.onClose?.();
     this.#settle(false);
+  }
+
+  #cookieFields(): readonly string[] {
+    return this.setCookies === null ? NO_FIELDS : this.setCookies.flatMap((value) => ["set-cookie", value]);
   }
 
   #settle(completed: boolean): void {
