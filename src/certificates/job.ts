@@ -105,10 +105,7 @@ export class CertificateJob {
     this.#arm();
   }
 
-  /**
-   * The same certificate after a reload: its issuers may have other settings now, and the storage a newer one, by
-   * `paddock certs import` for example.
-   */
+  /** The same certificate after a reload: its issuers may have other settings, the storage a newer one. */
   update(plan: IssuedPlan, all: StoredCertificates): void {
     this.#plan = plan;
     const { stored } = this.#kept;

@@ -19,6 +19,8 @@ export interface Exchange {
   forwardedFor: string;
   /** What the app gets in place of `fields`, where a handler took something out or put something in; else null. */
   appFields: readonly string[] | null;
+  /** Values of Set-Cookie for whatever the response will be, before its own; from an auth server. Else null. */
+  setCookies: readonly string[] | null;
   readonly secure: boolean;
   /** The server name of the TLS handshake; empty where there was none. */
   readonly serverName: string;

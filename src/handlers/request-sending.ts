@@ -28,11 +28,11 @@ export function sendBuffered(
 
 async function sendParts(connection: UpstreamConnection, body: BufferedBody): Promise<void> {
   for await (const part of body.read(READ_SIZE)) {
-    if (connection.done) return;
+    if (!connection.writable) return;
     if (connection.write(part)) continue;
     await new Promise<void>((resolve) => (connection.onWritable = resolve));
   }
-  if (!connection.done) connection.finish();
+  if (connection.writable) connection.finish();
 }
 
 /** Passes a body on as it comes in, for requests that are not buffered. It cannot be sent twice. */
@@ -71,7 +71,8 @@ export class StreamedBody {
   }
 
   #send(data: Buffer): void {
-    if (this.#over || this.#connection.done) return;
+    // What an app that has closed will not read is taken from the client and dropped: its answer is on the way.
+    if (this.#over || !this.#connection.writable) return;
     this.#bytes += data.length;
     if (this.#bytes > this.#maxBody) {
       this.#break(413, "the request body is longer than maxBody; raise it to let it through");
@@ -87,7 +88,7 @@ export class StreamedBody {
   }
 
   #end(): void {
-    if (this.#over || this.#connection.done) return;
+    if (this.#over || !this.#connection.writable) return;
     if (this.#exchange.bodyLength === -1) this.#connection.write("0\r\n\r\n");
     this.#connection.finish();
   }

@@ -16,6 +16,7 @@ export class ConnectionTunnel implements Tunnel {
   }
 
   write(data: Buffer, transient = false): boolean {
+    if (this.#connection.socket.writableEnded) return true;
     this.#count(data.length);
     const flowing = this.#connection.socket.write(transient ? Buffer.from(data) : data);
     if (!flowing) this.#connection.watchWrite();
@@ -23,6 +24,7 @@ export class ConnectionTunnel implements Tunnel {
   }
 
   end(): void {
+    if (this.#connection.socket.writableEnded) return;
     this.#connection.socket.end();
     // A client that does not close its side in turn holds the connection no longer than a stalled write.
     this.#connection.watchClose();

@@ -1,35 +1,17 @@
 import type { Duplex } from "node:stream";
-import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
-import type { Exchange } from "../exchange/exchange.ts";
-import { httpDate } from "../exchange/http-date.ts";
-import { reasonPhrase } from "../exchange/reason.ts";
+import type { Expiring } from "../exchange/deadlines.ts";
+import type { ServerConnectionOptions } from "../exchange/server-options.ts";
 import type { ConnectionTunnel } from "./connection-tunnel.ts";
 import { HeadScanner } from "./head-scanner.ts";
 import { MessageError } from "./problem.ts";
+import { refusal } from "./refusal.ts";
 import { parseRequestHead, type RequestHead } from "./request-head.ts";
 import { RequestBody } from "./request-body.ts";
 import { ServerExchange } from "./server-exchange.ts";
 
-export interface ServerConnectionOptions {
-  readonly clientAddress: string;
-  readonly secure: boolean;
-  readonly serverName: string;
-  readonly timeouts: ServerTimeouts;
-  readonly deadlines: Deadlines;
-  /** Answers one request. */
-  readonly handle: (exchange: Exchange) => void;
-  /** Told of each message that was refused before it became an Exchange. */
-  readonly refused: (status: number, reason: string, clientAddress: string) => void;
-  readonly closed: () => void;
-}
-
-/** Milliseconds each. */
-export interface ServerTimeouts {
-  readonly requestHead: number;
-  readonly keepAlive: number;
-  readonly body: number;
-  readonly write: number;
-}
+/** For a client that still sends what nobody wants: in all, as nginx's lingering_time, and without a byte. Milliseconds. */
+const LONGEST_LINGER = 30_000;
+const QUIET_LINGER = 2_000;
 
 /**
  * One HTTP/1.x connection from a client: heads become Exchanges, one at a time and in order; what is pipelined
@@ -45,7 +27,13 @@ export class ServerConnection implements Expiring {
   #body: RequestBody | null = null;
   #tunnel: ConnectionTunnel | null = null;
   #draining = false;
+  /** The daemon ends; else it is a worker that is replaced. */
+  #ending = false;
   #closing = false;
+  /** Milliseconds since the epoch; 0 where what still comes is not waited for. */
+  #lingerUntil = 0;
+  /** At the last look. */
+  #sent = 0;
   #parsing = false;
   #emptyLine = false;
 
@@ -80,9 +68,10 @@ export class ServerConnection implements Expiring {
    */
   drain(idle: number): void {
     this.#draining = true;
+    this.#ending ||= idle === 0;
     if (this.#tunnel !== null) {
       // Where workers are replaced it stays; where the daemon ends it would hold the end up for ever.
-      if (idle === 0) this.#tunnel.end();
+      if (this.#ending) this.#tunnel.end();
       return;
     }
     if (this.#exchange !== null || this.#pending !== null) return;
@@ -95,7 +84,12 @@ export class ServerConnection implements Expiring {
   }
 
   /** Called by the sweep. */
-  expire(): void {
+  expire(now: number): void {
+    const reading = this.#body !== null && !this.#body.done && this.#body.reading;
+    if (!reading && this.socket.writableLength > 0 && this.#hasSent()) {
+      this.deadline = now + this.options.timeouts.write;
+      return;
+    }
     if (this.#tunnel !== null) {
       this.socket.destroy();
       return;
@@ -105,8 +99,8 @@ export class ServerConnection implements Expiring {
       else this.#refuse(408, "the request head did not come in time");
       return;
     }
-    if (this.#body !== null && !this.#body.done && this.#body.reading) {
-      if (this.#body.fastEnough()) this.deadline = Date.now() + this.options.timeouts.body;
+    if (this.#body !== null && reading) {
+      if (this.#body.fastEnough()) this.deadline = now + this.options.timeouts.body;
       else this.#body.fail(408, "the request body came slower than 1 KB/s");
       return;
     }
@@ -116,6 +110,14 @@ export class ServerConnection implements Expiring {
 
   watchWrite(): void {
     this.deadline = Date.now() + this.options.timeouts.write;
+    this.#hasSent();
+  }
+
+  /** Whether the client has taken anything since the last look: who reads, however slowly, is not given up. */
+  #hasSent(): boolean {
+    const before = this.#sent;
+    this.#sent = this.options.sent();
+    return this.#sent !== before;
   }
 
   watchBody(): void {
@@ -137,6 +139,8 @@ export class ServerConnection implements Expiring {
     process.nextTick(() => {
       if (pending !== null) tunnel.onData(pending);
       this.socket.resume();
+      // The app agreed only after the daemon had been told to end.
+      if (this.#ending) tunnel.end();
     });
   }
 
@@ -163,12 +167,20 @@ export class ServerConnection implements Expiring {
     }
   }
 
-  /** The client's unread bytes would turn the close into a reset that eats our answer: read them for a moment. */
+  /**
+   * The client's unread bytes would turn the close into a reset that eats our answer (RFC 9112 section 9.6): they are
+   * read and dropped, for as long as some come.
+   */
   #lingerAndClose(unread: boolean): void {
     this.socket.end();
     this.#pending = null;
-    this.deadline = Date.now() + (unread ? 2_000 : this.options.timeouts.write);
-    if (unread) this.socket.resume();
+    if (!unread) {
+      this.deadline = Date.now() + this.options.timeouts.write;
+      return;
+    }
+    this.#lingerUntil = Date.now() + LONGEST_LINGER;
+    this.deadline = Date.now() + QUIET_LINGER;
+    this.socket.resume();
   }
 
   #drained(): void {
@@ -181,7 +193,10 @@ export class ServerConnection implements Expiring {
   }
 
   #receive(data: Buffer): void {
-    if (this.#closing) return;
+    if (this.#closing) {
+      if (this.#lingerUntil > 0) this.deadline = Math.min(this.#lingerUntil, Date.now() + QUIET_LINGER);
+      return;
+    }
     if (this.#tunnel !== null) {
       this.#tunnel.onData(data);
       return;
@@ -276,12 +291,7 @@ export class ServerConnection implements Expiring {
   #refuse(status: number, reason: string): void {
     this.#closing = true;
     this.options.refused(status, reason, this.options.clientAddress);
-    const text = `${status} ${reasonPhrase(status)}\n`;
-    this.socket.write(
-      `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nserver: paddock\r\ncontent-type: text/plain\r\n` +
-        `content-length: ${text.length}\r\ndate: ${httpDate()}\r\nconnection: close\r\n\r\n${text}`,
-      "latin1",
-    );
+    this.socket.write(refusal(status), "latin1");
     this.#lingerAndClose(true);
   }
 }

@@ -31,6 +31,7 @@ export class ServerExchange implements Exchange {
   readonly bodyLength: number;
   readonly upgrade: "" | "websocket";
   appFields: readonly string[] | null = null;
+  setCookies: readonly string[] | null = null;
   site = "";
   handler = "";
   errorPages: Readonly<Record<string, string>> | null = null;
@@ -117,7 +118,8 @@ export class ServerExchange implements Exchange {
     } else {
       this.#framing = "close";
     }
-    const bodyUnread = this.#body !== null && !this.#body.done && !this.#body.reading;
+    // An app that answers early may leave the rest unread, and this connection has to end with the answer.
+    const bodyUnread = this.#body !== null && !this.#body.done;
     this.#keepAlive =
       this.#head.keepAlive && this.#connection.persistent && this.#framing !== "close" && !bodyUnread;
     const connection = this.#keepAlive
@@ -125,7 +127,7 @@ export class ServerExchange implements Exchange {
         ? "connection: keep-alive\r\n"
         : ""
       : "connection: close\r\n";
-    this.#headText = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${serializeFields(fields)}${framing}${connection}\r\n`;
+    this.#headText = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${this.#cookieLines()}${serializeFields(fields)}${framing}${connection}\r\n`;
   }
 
   write(chunk: Buffer, transient = false): boolean {
@@ -177,7 +179,7 @@ export class ServerExchange implements Exchange {
     this.onClose = null;
     this.#connection.socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${this.upgrade}\r\n` +
-        `${serializeFields(fields)}\r\n`,
+        `${this.#cookieLines()}${serializeFields(fields)}\r\n`,
       "latin1",
     );
     const tunnel = new ConnectionTunnel(this.#connection, (bytes) => (this.bytesSent += bytes));
@@ -199,6 +201,11 @@ export class ServerExchange implements Exchange {
     if (this.#settled) return;
     this.onClose?.();
     this.#settle(false);
+  }
+
+  #cookieLines(): string {
+    if (this.setCookies === null) return "";
+    return serializeFields(this.setCookies.flatMap((value) => ["set-cookie", value]));
   }
 
   #settle(completed: boolean): void {

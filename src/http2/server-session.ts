@@ -7,12 +7,12 @@ import {
 import type { TLSSocket } from "node:tls";
 import { PaddockError } from "../errors.ts";
 import type { Expiring } from "../exchange/deadlines.ts";
+import type { ServerConnectionOptions } from "../exchange/server-options.ts";
 import { MessageError } from "../http1/problem.ts";
-import type { ServerConnectionOptions } from "../http1/server-connection.ts";
 import { readRequestHead, type RequestHead } from "./request-head.ts";
-import { StreamExchange } from "./stream-exchange.ts";
+import { SessionTunnels } from "./session-tunnels.ts";
+import { StreamExchange, type SharedSession } from "./stream-exchange.ts";
 import { SessionConduct } from "./session-conduct.ts";
-import type { SessionWrites } from "./write-watch.ts";
 
 /** HTTP/2 is spoken over TLS only; its keepAlive is the time without a stream. */
 export interface ServerSessionOptions extends Omit<ServerConnectionOptions, "secure"> {
@@ -38,9 +38,10 @@ const SETTINGS = {
 };
 
 /** HTTP/2 (RFC 9113) on a socket whose handshake agreed on it; each stream becomes an Exchange. */
-export class ServerSession implements Expiring, SessionWrites {
+export class ServerSession implements Expiring, SharedSession {
   deadline = Infinity;
   waiting = 0;
+  readonly tunnels = new SessionTunnels();
   readonly #socket: TLSSocket;
   readonly #session: Http2Session;
   readonly #options: ServerSessionOptions;
@@ -81,12 +82,16 @@ export class ServerSession implements Expiring, SessionWrites {
   }
 
   get sent(): number {
-    return this.#socket.bytesWritten;
+    return this.#options.sent();
   }
 
-  /** GOAWAY; the streams in flight are finished. */
-  drain(): void {
+  /**
+   * GOAWAY; the streams in flight are finished. WebSockets stay where workers are replaced; where the daemon ends
+   * (`idle` is 0) they would hold the end up for ever.
+   */
+  drain(idle: number): void {
     this.#close();
+    if (idle === 0) this.tunnels.end();
   }
 
   suspect(): void {

@@ -6,9 +6,11 @@ import { requestId } from "../exchange/request-id.ts";
 import type { RequestHead } from "./request-head.ts";
 import { StreamBody } from "./stream-body.ts";
 import { StreamTunnel } from "./stream-tunnel.ts";
+import type { SessionTunnels } from "./session-tunnels.ts";
 import { WriteWatch, type SessionWrites } from "./write-watch.ts";
 
 const NOTHING = Buffer.alloc(0);
+const NO_FIELDS: readonly string[] = [];
 
 interface StreamOrigin {
   readonly clientAddress: string;
@@ -16,6 +18,11 @@ interface StreamOrigin {
   readonly deadlines: Deadlines;
   /** Milliseconds each. */
   readonly timeouts: { readonly body: number; readonly write: number };
+}
+
+/** What the streams of one session share. */
+export interface SharedSession extends SessionWrites {
+  readonly tunnels: SessionTunnels;
 }
 
 /** One HTTP/2 stream as an Exchange. Flow control is the session's; pausing the body closes its window. */
@@ -34,6 +41,7 @@ export class StreamExchange implements Exchange {
   readonly bodyLength: number;
   readonly upgrade: "" | "websocket";
   appFields: readonly string[] | null = null;
+  setCookies: readonly string[] | null = null;
   site = "";
   handler = "";
   errorPages: Readonly<Record<string, string>> | null = null;
@@ -47,6 +55,7 @@ export class StreamExchange implements Exchange {
   readonly #body: StreamBody;
   readonly #writing: WriteWatch;
   readonly #wasted: () => void;
+  readonly #tunnels: SessionTunnels;
   #continueDue: boolean;
   #tunnel: StreamTunnel | null = null;
   #remaining = -1;
@@ -58,7 +67,7 @@ export class StreamExchange implements Exchange {
     head: RequestHead,
     ended: boolean,
     origin: StreamOrigin,
-    writes: SessionWrites,
+    session: SharedSession,
     wasted: () => void,
   ) {
     this.#stream = stream;
@@ -72,9 +81,10 @@ export class StreamExchange implements Exchange {
     this.serverName = origin.serverName;
     const { deadlines, timeouts } = origin;
     this.#wasted = wasted;
+    this.#tunnels = session.tunnels;
     this.#continueDue = head.expectsContinue;
     this.#body = new StreamBody(stream, this.bodyLength, ended, deadlines, timeouts.body, wasted);
-    this.#writing = new WriteWatch(writes, deadlines, timeouts.write, () => this.#stalled());
+    this.#writing = new WriteWatch(session, deadlines, timeouts.write, () => this.#stalled());
     stream.on("drain", () => this.#drained());
     stream.on("close", () => this.#closed());
   }
@@ -110,7 +120,7 @@ export class StreamExchange implements Exchange {
     if (this.#settled || this.status !== 0) return;
     this.status = status;
     // A flat list, as Node has them inside: an object would be made of it and taken apart again.
-    const headers = [":status", String(status), ...fields];
+    const headers = [":status", String(status), ...this.#cookieFields(), ...fields];
     const bodiless = this.method === "HEAD" || status === 204 || status === 304;
     if (length >= 0 && status !== 204 && status !== 304) headers.push("content-length", String(length));
     this.#remaining = bodiless ? 0 : length;
@@ -167,15 +177,20 @@ export class StreamExchange implements Exchange {
   openTunnel(fields: readonly string[]): Tunnel {
     this.status = 200;
     this.onClose = null;
-    const headers = toHeaders(fields);
+    const headers = toHeaders([...this.#cookieFields(), ...fields]);
     delete headers["sec-websocket-accept"];
     this.#stream.respond({ ":status": 200, ...headers });
-    this.#tunnel = new StreamTunnel(this.#stream, {
+    const tunnel = new StreamTunnel(this.#stream, {
       sent: (bytes) => (this.bytesSent += bytes),
       waiting: () => this.#writing.begin(),
-      closed: () => this.#settle(true),
+      closed: () => {
+        this.#tunnels.closed(tunnel);
+        this.#settle(true);
+      },
     });
-    return this.#tunnel;
+    this.#tunnel = tunnel;
+    this.#tunnels.opened(tunnel);
+    return tunnel;
   }
 
   #drained(): void {
@@ -211,6 +226,10 @@ export class StreamExchange implements Exchange {
     this.#wasted();
     this.onClose?.();
     this.#settle(false);
+  }
+
+  #cookieFields(): readonly string[] {
+    return this.setCookies === null ? NO_FIELDS : this.setCookies.flatMap((value) => ["set-cookie", value]);
   }
 
   #settle(completed: boolean): void {

@@ -3,7 +3,7 @@ import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
 
 /** What a session has sent, and how many of its streams wait to send more. */
 export interface SessionWrites {
-  /** Bytes handed to TLS since the connection began. */
+  /** Bytes that the kernel has taken since the connection began. */
   readonly sent: number;
   waiting: number;
   /** A stream was given up while the session sent nothing: the socket itself may be what is stalled. */

@@ -1,8 +1,8 @@
-import { connect, type Socket } from "node:net";
 import type { UpstreamAddress } from "../config/configuration.ts";
 import { systemErrorCode } from "../errors.ts";
 import type { Deadlines, Expiring } from "../exchange/deadlines.ts";
 import { fieldValue } from "../http1/fields.ts";
+import { AppSocket } from "./app-socket.ts";
 import { failureOf, UpstreamFailure } from "./failure.ts";
 import type { ConnectionOwner, ResponseSink, TunnelEvents, UpstreamTimeouts } from "./connection-events.ts";
 import { ResponseReader } from "./response-reader.ts";
@@ -26,7 +26,7 @@ export class UpstreamConnection implements Expiring {
   used = false;
   /** When it was given back, milliseconds since the epoch. */
   idleSince = 0;
-  readonly #socket: Socket;
+  readonly #socket: AppSocket;
   readonly #address: UpstreamAddress;
   readonly #timeouts: UpstreamTimeouts;
   readonly #deadlines: Deadlines;
@@ -64,10 +64,12 @@ export class UpstreamConnection implements Expiring {
         return this.#reader.flowing;
       },
     };
-    this.#socket =
-      address.kind === "unix"
-        ? connect({ path: address.path, onread })
-        : connect({ host: address.host, port: address.port, noDelay: true, onread });
+    this.#socket = new AppSocket({ onread, noDelay: address.kind !== "unix" }, () => {
+      this.#requestDone = true;
+      this.#await();
+    });
+    if (address.kind === "unix") this.#socket.connect(address.path);
+    else this.#socket.connect(address.port, address.host);
     this.deadline = Date.now() + timeouts.connectTimeout;
     deadlines.add(this);
     this.#socket.on("connect", () => {
@@ -79,7 +81,7 @@ export class UpstreamConnection implements Expiring {
     });
     this.#socket.on("drain", () => this.onWritable?.());
     this.#socket.on("error", (error) => {
-      if (this.#connected) this.#fail(failureOf(address, error, this.#received, this.#isUntouched(error)));
+      if (this.#connected) this.#broke(error);
       else this.#fail(new UpstreamFailure(address, "connect", false, error, true));
     });
     this.#socket.on("end", () => this.#ended());
@@ -90,9 +92,9 @@ export class UpstreamConnection implements Expiring {
     });
   }
 
-  /** Whether there is nothing left to do for the request that was sent last. */
-  get done(): boolean {
-    return this.#sink === null;
+  /** Whether the request that was sent last is not over yet, and the app takes more of it. */
+  get writable(): boolean {
+    return this.#sink !== null && this.#socket.writeFailure === null;
   }
 
   /** Sends a request head, and with it a body that is there at once. */
@@ -217,7 +219,7 @@ export class UpstreamConnection implements Expiring {
 
   #complete(sink: ResponseSink, nothingBehind: boolean): void {
     const head = this.#reader.response;
-    if (head !== null && head.keepAlive && nothingBehind) {
+    if (head !== null && head.keepAlive && nothingBehind && this.#socket.writeFailure === null) {
       const keepAlive = fieldValue(head.fields, "keep-alive");
       if (keepAlive !== undefined) this.#owner.keepAlive(keepAlive);
       if (this.#requestDone) {
@@ -260,6 +262,12 @@ export class UpstreamConnection implements Expiring {
     );
   }
 
+  #broke(error: Error): void {
+    // Over a Unix socket all that the app wrote is here by now; the reset says that it did not read all of ours.
+    if (this.#address.kind === "unix" && this.#reader.response?.bodyLength === -2) this.#ended();
+    else this.#fail(failureOf(this.#address, error, this.#received, this.#isUntouched(error)));
+  }
+
   #ended(): void {
     if (this.#tunnel !== null) {
       const tunnel = this.#tunnel;
@@ -278,7 +286,7 @@ export class UpstreamConnection implements Expiring {
       this.#socket.destroy();
       return;
     }
-    this.breakOff("the app closed the connection");
+    this.#broke(this.#socket.writeFailure ?? new Error("the app closed the connection"));
   }
 
   #fail(failure: UpstreamFailure): void {

@@ -3,6 +3,7 @@ import type { Configuration } from "../config/configuration.ts";
 import { AddressList } from "../exchange/address-list.ts";
 import { Deadlines } from "../exchange/deadlines.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { sentBytes } from "../exchange/sent-bytes.ts";
 import { Caches } from "../handlers/cache/caches.ts";
 import { believeTrustedProxy } from "../handlers/client-address.ts";
 import { MaintenanceTable, type Maintenance } from "../handlers/maintenance.ts";
@@ -24,6 +25,7 @@ import { logBackendChange } from "./backend-log.ts";
 import type { Listener } from "./accepting-sockets.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { plainAddress } from "./plain-address.ts";
+import { RequestAccount } from "./request-account.ts";
 import { ShownChallenges } from "./shown-challenges.ts";
 
 /** Everything that serves, in one worker: the state that messages change and the connections that use it. */
@@ -47,6 +49,7 @@ export class DataPlane {
   #speaksProxyProtocol = new AddressList([]);
   #trustedProxies = new AddressList([]);
   readonly #logs: WorkerLogger;
+  readonly #account: RequestAccount;
   #draining: (() => void) | null = null;
   #idle = 0;
 
@@ -55,6 +58,7 @@ export class DataPlane {
     this.#configuration = configuration;
     this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
+    this.#account = new RequestAccount(this.#counts, this.#logs, configuration.log.access);
     this.#upstreams = new Upstreams(this.#deadlines, (change) => logBackendChange(this.#logs.log, change));
     this.#configureParts(configuration);
     this.#table = new CertificateTable(TLS_POLICIES[configuration.tls.policy], ticketKeys);
@@ -64,6 +68,7 @@ export class DataPlane {
   configure(configuration: Configuration, ticketKeys: Buffer): void {
     this.#configuration = configuration;
     this.#logs.log.level = configuration.log.level;
+    this.#account.access = configuration.log.access;
     this.#configureParts(configuration);
     this.#table.configure(TLS_POLICIES[configuration.tls.policy], ticketKeys);
     this.#pipeline = this.#makePipeline();
@@ -118,7 +123,7 @@ export class DataPlane {
         this.#serve(socket, listener, client ?? peer);
         this.#closed(arriving);
       },
-      (reason) => this.#refused(400, reason, peer),
+      (reason) => this.#account.refused(400, reason, peer),
     );
   }
 
@@ -133,7 +138,7 @@ export class DataPlane {
       socket.on("close", () => this.#clients.closed(clientAddress));
     }
     if (listener === "http") {
-      this.#serveHttp1(socket, clientAddress, false, "");
+      this.#serveHttp1(socket, socket, clientAddress, false, "");
       return;
     }
     // Counted from the first byte on, so that a worker that drains does not leave in the middle of a handshake.
@@ -149,7 +154,7 @@ export class DataPlane {
         this.#counts.handshake(secured.getProtocol() ?? "unknown", secured.isSessionReused());
         const serverName = ((secured as { servername?: string | false }).servername || "").toLowerCase();
         if (secured.alpnProtocol !== "h2") {
-          this.#serveHttp1(secured, clientAddress, true, serverName);
+          this.#serveHttp1(secured, socket, clientAddress, true, serverName);
           this.#closed(handshake);
           return;
         }
@@ -158,8 +163,9 @@ export class DataPlane {
           serverName,
           timeouts: this.#configuration.timeouts,
           deadlines: this.#deadlines,
+          sent: () => sentBytes(socket),
           handle: (exchange) => this.#handle(exchange),
-          refused: (status, reason) => this.#refused(status, reason, clientAddress),
+          refused: (status, reason) => this.#account.refused(status, reason, clientAddress),
           ended: (cause) => {
             this.#counts.sessionEnded();
             this.#logs.log.info({ client: clientAddress, cause }, "HTTP/2 connection ended");
@@ -218,15 +224,23 @@ export class DataPlane {
     this.#logs.flush();
   }
 
-  #serveHttp1(socket: Socket, clientAddress: string, secure: boolean, serverName: string): void {
+  /** `transport`: the TCP socket itself, which `socket` is where there is no TLS. */
+  #serveHttp1(
+    socket: Socket,
+    transport: Socket,
+    clientAddress: string,
+    secure: boolean,
+    serverName: string,
+  ): void {
     const connection = new ServerConnection(socket, {
       clientAddress,
       secure,
       serverName,
       timeouts: this.#configuration.timeouts,
       deadlines: this.#deadlines,
+      sent: () => sentBytes(transport),
       handle: (exchange) => this.#handle(exchange),
-      refused: (status, reason) => this.#refused(status, reason, clientAddress),
+      refused: (status, reason) => this.#account.refused(status, reason, clientAddress),
       closed: () => this.#closed(connection),
     });
     this.#opened(connection);
@@ -243,40 +257,9 @@ export class DataPlane {
   }
 
   #handle(exchange: Exchange): void {
-    this.#counts.began();
-    exchange.onSettled = (completed) => this.#settled(exchange, completed);
+    this.#account.began(exchange);
     if (!this.#trustedProxies.isEmpty) believeTrustedProxy(exchange, this.#trustedProxies);
     this.#pipeline.handle(exchange);
-  }
-
-  #settled(exchange: Exchange, completed: boolean): void {
-    const seconds = (Date.now() - exchange.startedAt) / 1000;
-    const status = completed ? exchange.status : exchange.status || 499;
-    const { site, handler, protocol, method, target, host } = exchange;
-    this.#counts.ended(site, handler, protocol, method, status, seconds);
-    if (!this.#configuration.log.access) return;
-    this.#logs.request({
-      site,
-      client: exchange.clientAddress,
-      method,
-      target,
-      host,
-      protocol,
-      status,
-      bytes: exchange.bytesSent,
-      seconds,
-      handler,
-      id: exchange.id,
-      broken: !completed,
-      cause: exchange.failure,
-    });
-  }
-
-  #refused(status: number, cause: string, client: string): void {
-    this.#counts.began();
-    this.#counts.ended("", "codec", "HTTP", "other", status, 0);
-    if (this.#configuration.log.access)
-      this.#logs.log.info({ client, status, cause, handler: "codec" }, "request refused");
   }
 
   #makePipeline(): Pipeline {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { startGunicorn, type Gunicorn } from "../parts/gunicorn.ts";
@@ -273,6 +275,27 @@ sites: [{ names: [app.test], upstream: "unix:${folder}/app.sock", internal: { /p
         assert.ok(performance.now() - start >= 400, path);
         assert.equal(headers["x-accel-limit-rate"], undefined);
       }
+      // The rate is each response's own, also where two share a connection.
+      const session = connectHttp2(`https://127.0.0.1:${paddock.httpsPort}`, {
+        servername: "app.test",
+        rejectUnauthorized: false,
+        settings: { initialWindowSize: 2 ** 31 - 1 },
+      });
+      session.on("connect", () => session.setLocalWindowSize(2 ** 31 - 1));
+      await Promise.all(
+        ["/file", "/own"].map(async (path) => {
+          const start = performance.now();
+          const stream = session.request({ ":path": path, ":authority": "app.test" });
+          const response = once(stream, "response");
+          const parts: Buffer[] = [];
+          for await (const part of stream) parts.push(part as Buffer);
+          assert.deepEqual(Buffer.concat(parts), large);
+          assert.ok(performance.now() - start >= 400, `${path} over HTTP/2`);
+          const [headers] = (await response) as [Record<string, string>];
+          assert.equal(headers["x-accel-limit-rate"], undefined);
+        }),
+      );
+      session.close();
     } finally {
       await app.stop();
       await paddock.stop();

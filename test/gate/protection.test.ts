@@ -3,10 +3,11 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { startApp, type App } from "../parts/app.ts";
+import { startApp, startRawApp, type App } from "../parts/app.ts";
 import { startGunicorn, type Gunicorn } from "../parts/gunicorn.ts";
 import { Paddock, type Answer } from "../parts/paddock.ts";
 
@@ -361,6 +362,34 @@ sites:
     assert.equal(headers.cookie, "s=1");
     assert.equal(headers["if-none-match"], undefined);
     assert.equal(headers["content-length"], undefined);
+  });
+
+  test("cookies of a 2xx answer are the client's, whatever it is answered with", async () => {
+    answer = (_, response) =>
+      response.writeHead(202, { "set-cookie": ["session=2; Path=/; Secure", "token=3; HttpOnly"] }).end();
+    const cookies = ["session=2; Path=/; Secure", "token=3; HttpOnly"];
+    assert.deepEqual((await get("/in/")).headers["set-cookie"], cookies);
+    assert.deepEqual((await get("/elsewhere")).headers["set-cookie"], undefined);
+    const session = connectHttp2(`https://127.0.0.1:${paddock.httpsPort}`, {
+      servername: "app.test",
+      rejectUnauthorized: false,
+    });
+    const stream = session.request({ ":path": "/in/", ":authority": "app.test" });
+    const [headers] = (await once(stream.resume(), "response")) as [IncomingHttpHeaders];
+    assert.deepEqual(headers["set-cookie"], cookies);
+    session.close();
+    // The app's own come behind them and so have the last word; an error of ours has them too.
+    await app.stop();
+    const raw = await startRawApp(`${paddock.folder}/app.sock`, (socket) =>
+      socket.end("HTTP/1.1 200 OK\r\nSet-Cookie: session=app\r\nContent-Length: 0\r\n\r\n"),
+    );
+    assert.deepEqual((await get("/in/")).headers["set-cookie"]?.at(-1)?.split(";")[0], "session=app");
+    await raw.stop();
+    const broken = await startRawApp(`${paddock.folder}/app.sock`, (socket) => socket.end());
+    const error = await get("/in/");
+    assert.deepEqual([error.status, error.headers["set-cookie"]], [502, cookies]);
+    await broken.stop();
+    app = await startApp(`${paddock.folder}/app.sock`);
   });
 
   test("what the app takes for the auth server's word is never the client's, on any path", async () => {

@@ -2,7 +2,7 @@ import { createConnection } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { Deadlines } from "../../src/exchange/deadlines.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
-import type { ServerConnectionOptions } from "../../src/http1/server-connection.ts";
+import type { ServerConnectionOptions } from "../../src/exchange/server-options.ts";
 
 /** What a handler saw of one request. */
 export interface Seen {
@@ -45,6 +45,7 @@ export function quietOptions(handle: (exchange: Exchange) => void): ServerConnec
     secure: false,
     serverName: "",
     timeouts: { requestHead: 60_000, keepAlive: 60_000, body: 60_000, write: 60_000 },
+    sent: () => 0,
     deadlines,
     handle,
     refused: () => {},

@@ -358,6 +358,26 @@ sites: [{ names: [app.test], upstream: "unix:${folder}/raw.sock" }]`,
     assert.ok(sent < FLOOD, `${sent} were taken`);
   });
 
+  test("by WINDOW_UPDATE frames is borne: nothing is answered to them, and others are served meanwhile", async () => {
+    const client = await connect();
+    const other = await connect();
+    await client.until(() => client.ofType(FRAME.WINDOW_UPDATE).length > 0, 200);
+    const answered = client.frames.length;
+    const updates = Buffer.concat(
+      Array.from({ length: 20_000 }, () => frame(FRAME.WINDOW_UPDATE, 0, 0, uint32(1))),
+    );
+    const ping = frame(FRAME.PING, 0, 0, Buffer.alloc(8));
+    for (let batch = 1; batch <= 10; batch++) {
+      client.send(updates);
+      other.send(ping);
+      assert.ok(await other.until(() => other.ofType(FRAME.PING).length === batch), "another client");
+    }
+    client.send(ping);
+    assert.ok(await client.until(() => client.ofType(FRAME.PING).length === 1), "all of them are read");
+    assert.equal(client.frames.length, answered + 1);
+    assert.equal(client.goaway, null);
+  });
+
   test("is counted", async () => {
     const { body } = await paddock.plain(paddock.adminPort, "/metrics");
     const ended = /^paddock_http2_connections_ended_total (\d+)$/m.exec(body.toString())?.[1];

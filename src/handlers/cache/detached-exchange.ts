@@ -15,6 +15,7 @@ export class DetachedExchange implements Exchange {
   clientAddress: string;
   forwardedFor: string;
   appFields: readonly string[] | null;
+  setCookies = null;
   readonly secure: boolean;
   readonly serverName: string;
   readonly id = requestId();

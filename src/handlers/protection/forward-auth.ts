@@ -131,6 +131,9 @@ class Question implements ResponseSink {
     const added: string[] = [];
     for (let index = 0; index < head.fields.length; index += 2) {
       const name = head.fields[index] as string;
+      // A session that the auth server made longer, or a token that it renewed.
+      if (name === "set-cookie")
+        this.#exchange.setCookies = [...(this.#exchange.setCookies ?? []), head.fields[index + 1] as string];
       if (headers.includes(name)) added.push(name, head.fields[index + 1] as string);
     }
     if (headers.length > 0) changeAppFields(this.#exchange, headers, added);
