@@ -261,13 +261,13 @@ function checkIssuable(
     const parsed = typeof name === "string" ? parseSiteName(name) : undefined;
     if (parsed === undefined || "problem" in parsed) continue;
     if (isLocalName(parsed.value)) continue;
-    if (isIP(parsed.value) !== 0 && !authorities.some(certifiesAddresses))
+    const reason = whyUnprovable(parsed.value, proving);
+    if (reason !== null) context.problems.add(placeOf(section, ["names", String(index)]), reason);
+    else if (isIP(parsed.value) !== 0 && !authorities.some(certifiesAddresses))
       context.problems.add(
         placeOf(section, ["names", String(index)]),
         `${parsed.value}: ${authority.name} certifies IP addresses under its profile shortlived only; set profile: shortlived of the issuer, or set certificate to local or to files`,
       );
-    const reason = whyUnprovable(parsed.value, proving);
-    if (reason !== null) context.problems.add(placeOf(section, ["names", String(index)]), reason);
   }
 }
 
