@@ -24,7 +24,8 @@ export function clientAddress(peer: string, forwardedFor: readonly string[], tru
   const hops = forwardedFor.flatMap((value) => value.split(",")).map((hop) => hop.trim());
   for (let index = hops.length - 1; index >= 0 && trusted.has(client); index--) {
     const hop = withoutPort(hops[index] as string);
-    if (isIP(hop) === 0) break;
+    // Node's isIP takes any text for a zone (RFC 4007 section 11), which no other machine can use.
+    if (isIP(hop) === 0 || hop.includes("%")) break;
     client = hop.toLowerCase();
   }
   return client;

@@ -39,10 +39,15 @@ function readVersion1(bytes: Buffer): ProxyHeader {
   // What follows UNKNOWN MUST be ignored.
   if (family === "UNKNOWN") return { address: null, length };
   const [source = "", destination = "", ...ports] = rest;
-  const isAddress = family === "TCP4" ? isIPv4 : family === "TCP6" ? isIPv6 : () => false;
+  const isAddress = family === "TCP4" ? isIPv4 : family === "TCP6" ? isPlainIPv6 : () => false;
   if (!isAddress(source) || !isAddress(destination)) return "invalid";
   if (ports.length !== 2 || !ports.every(isPort)) return "invalid";
   return { address: plain(source), length };
+}
+
+/** Without a zone (RFC 4007 section 11), which is a machine's own name for a line: Node's isIPv6 takes any text for it. */
+function isPlainIPv6(text: string): boolean {
+  return isIPv6(text) && !text.includes("%");
 }
 
 function isPort(text: string): boolean {

@@ -7,6 +7,11 @@ export interface Tally {
   readonly taken: number;
 }
 
+/** `where`: what repeats it, beside the bytes. */
+export function breach(where: string, text: string, cause: unknown): Error {
+  return new Error(`${where}: ${JSON.stringify(text)}`, { cause });
+}
+
 /** Runs inputs until `enough` says so; a breach throws with what repeats it. */
 export function fuzz(target: Target, seed: number, enough: (inputs: number) => boolean): Tally {
   let taken = 0;
@@ -17,7 +22,7 @@ export function fuzz(target: Target, seed: number, enough: (inputs: number) => b
     try {
       if (target.check(text, random)) taken++;
     } catch (error) {
-      throw new Error(`seed ${seed}, input ${inputs}: ${JSON.stringify(text)}`, { cause: error });
+      throw breach(`seed ${seed}, input ${inputs}`, text, error);
     }
   }
   return { inputs, taken };

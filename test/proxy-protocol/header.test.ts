@@ -32,6 +32,8 @@ for (const bad of [
   "PROXY TCP4 1.2.3.256 1.2.3.4 1 2\r\n",
   "PROXY TCP4 ::1 ::1 1 2\r\n",
   "PROXY TCP6 1.2.3.4 ::1 1 2\r\n",
+  "PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n",
+  "PROXY TCP6 ::ff%ff:192.0.2.1 ::1 1 65535\r\n",
   "PROXY UDP4 1.2.3.4 1.2.3.4 1 2\r\n",
   "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n",
   `PROXY TCP4 ${"1".repeat(120)}`,
