@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli/"],
   ["supervisor/", "worker/"],
-  ["status-page/"],
+  ["status-page/", "certbot-import/"],
   ["pipeline.ts", "worker-protocol.ts"],
   ["handlers/"],
   ["upstream/", "certificates/", "acme/", "acme-server/"],

@@ -76,5 +76,6 @@ function parse(text: string): StoredAccount | null {
 
 function keyOf(value: unknown): Readonly<Record<string, unknown>> | null {
   const key = (value ?? {}) as Record<string, unknown>;
-  return ["kty", "crv", "x", "y", "d"].every((part) => typeof key[part] === "string") ? key : null;
+  const members = key["kty"] === "RSA" ? ["n", "e", "d", "p", "q"] : ["kty", "crv", "x", "y", "d"];
+  return members.every((part) => typeof key[part] === "string") ? key : null;
 }

@@ -1,4 +1,5 @@
 import { certificateAccount } from "./certs/account.ts";
+import { importCertificates } from "./certs/import.ts";
 import { listCertificates } from "./certs/list.ts";
 import { testNotification } from "./certs/notify-test.ts";
 import { renewCertificate } from "./certs/renew.ts";
@@ -15,6 +16,7 @@ const WORDS: Readonly<Record<string, Command>> = {
   revoke: revokeCertificate,
   account: certificateAccount,
   "notify-test": testNotification,
+  import: importCertificates,
 };
 
 const usage = `certs ${Object.keys(WORDS).join("|")} …`;
