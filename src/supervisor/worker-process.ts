@@ -2,11 +2,13 @@ import { fork, type ChildProcess, type SendHandle } from "node:child_process";
 import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Configuration } from "../config/configuration.ts";
 import { PaddockError } from "../errors.ts";
 import type { UpstreamLoad, WorkerCounts } from "../metrics/request-counts.ts";
 import { listenError, type ListeningSocket, type SocketHandle } from "./listeners.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import { certificateChanges } from "./certificate-changes.ts";
+import { workerConfiguration } from "./worker-configuration.ts";
 import type { WorkerOrder, WorkerReport, WorkerUsage } from "../worker-protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -130,6 +132,14 @@ export class WorkerProcess {
         this.#waiting.delete(id);
         reject(error);
       });
+    });
+  }
+
+  async configure(configuration: Configuration, ticketKeys: string): Promise<void> {
+    await this.order({
+      type: "configure",
+      configuration: workerConfiguration(configuration),
+      ticketKeys,
     });
   }
 

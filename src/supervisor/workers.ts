@@ -78,7 +78,7 @@ export class Workers {
       this.#serving.length > 0 &&
       this.#serving.every((worker) => readable.every((folder) => worker.readable.includes(folder)));
     if (enough) {
-      await this.#tellAll((worker) => worker.order({ type: "configure", configuration, ticketKeys }));
+      await this.#tellAll((worker) => worker.configure(configuration, ticketKeys));
       return "in place";
     }
     const old = [...this.#serving];
@@ -135,7 +135,7 @@ export class Workers {
   async setTicketKeys(ticketKeys: string): Promise<void> {
     this.#known.ticketKeys = ticketKeys;
     const { configuration } = this.#known;
-    await this.#tellAll((worker) => worker.order({ type: "configure", configuration, ticketKeys }));
+    await this.#tellAll((worker) => worker.configure(configuration, ticketKeys));
   }
 
   /** The counts of all workers, the gone ones included; a worker that does not answer in a second is left out. */
@@ -181,7 +181,7 @@ export class Workers {
     this.#all.add(worker);
     await worker.started();
     const { configuration, ticketKeys, certificates, challenges, maintenance } = this.#known;
-    await worker.order({ type: "configure", configuration, ticketKeys });
+    await worker.configure(configuration, ticketKeys);
     await worker.order({ type: "challenges", challenges });
     await worker.serve(certificates);
     await worker.order({ type: "maintenance", sites: maintenance });

@@ -52,7 +52,11 @@ describe("paddock certs import of a folder that certbot made", () => {
     await certbot(
       "certonly",
       "--standalone",
-      ...["--http-01-port", String(pebble.httpPort), "--agree-tos", "-m", "you@example.org"],
+      "--http-01-port",
+      String(pebble.httpPort),
+      "--agree-tos",
+      "-m",
+      "you@example.org",
       ...names.flatMap((name) => ["-d", name]),
     );
   const yaml = (): string => `email: you@example.org
