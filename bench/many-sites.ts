@@ -75,7 +75,6 @@ async function measure(
     `admin: { listen: false, socket: ${folder}/control.sock }`,
     `listen: { http: [], https: ["127.0.0.1:${port}"] }`,
     `issuers: [{ acme: "${DIRECTORY}" }]`,
-    "challenges: [http-01]",
     "sites:",
     ...Array.from(
       { length: count },

@@ -1,7 +1,6 @@
 import type { Timer } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
-import { certificateKey } from "../tls/certificate.ts";
 import { attemptIssuers, type AttemptContext } from "./attempt.ts";
 import { readPair } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
@@ -14,6 +13,7 @@ import type { OrderQueue } from "./order-queue.ts";
 import type { CertificatePlan } from "./plan.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
 import { moment, sentenceOf } from "./sentences.ts";
+import { servedKeys } from "./served.ts";
 import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
 import { isUnderWay, loadNewest, type StoredCertificates } from "./stored-certificates.ts";
@@ -92,6 +92,7 @@ export class CertificateJob {
    */
   start(quietly: boolean): void {
     const kept = this.#kept;
+    this.#published = servedKeys(this.served());
     if (kept.stored === null) {
       this.#say(
         "waiting",
@@ -195,7 +196,7 @@ export class CertificateJob {
 
   /** The set of ten thousand is not put together for each that only asks for renewal information. */
   async #publishChange(): Promise<void> {
-    const served = this.served().map(certificateKey).join("\n");
+    const served = servedKeys(this.served());
     if (served === this.#published && !this.#context.isUnsent()) return;
     this.#published = served;
     await this.#context.publish();

@@ -1,6 +1,6 @@
 import type { Logger } from "../logging/logger.ts";
-import { certificateKey } from "../tls/certificate.ts";
 import { sentenceOf } from "./sentences.ts";
+import { servedKeys } from "./served.ts";
 import type { ServedCertificate } from "./status.ts";
 
 export interface PublicationOptions {
@@ -52,7 +52,7 @@ export class Publication {
   async #send(): Promise<void> {
     const { served, onServe, onSent, log } = this.#options;
     const certificates = served();
-    const set = certificates.map((certificate) => certificateKey(certificate)).join("\n");
+    const set = servedKeys(certificates);
     const again = this.#again;
     if (set === this.#sent && !again) return;
     this.#again = false;

@@ -1,3 +1,4 @@
+import { certificateKey } from "../tls/certificate.ts";
 import { covers, type CertificatePair } from "./certificate-pair.ts";
 import type { ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
@@ -33,4 +34,9 @@ export function serve(
 ): ServedCertificate {
   const { chain, key, fingerprint } = pair;
   return { names, chain, key, fingerprint, issuer, origin };
+}
+
+/** What tells two sets of served certificates apart. */
+export function servedKeys(served: readonly ServedCertificate[]): string {
+  return served.map((certificate) => certificateKey(certificate)).join("\n");
 }

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import { certificateKey, type TlsCertificate } from "./certificate.ts";
+import { HeldCertificate } from "./held-certificate.ts";
 
 /** A certificate with its OpenSSL context, made when it is first asked for. */
 export interface ServedName {
@@ -19,6 +20,8 @@ export class CertificateTable {
   /** By certificateKey. */
   readonly #all = new Map<string, TlsCertificate>();
   #byName: ReadonlyMap<string, TlsCertificate> = new Map();
+  /** Texts of intermediates that have been seen. */
+  readonly #issuers = new Map<string, string>();
   /** By fingerprint, made when first needed, in the order of their last use. */
   readonly #contexts = new Map<string, SecureContext>();
   #options: SecureContextOptions = {};
@@ -44,7 +47,7 @@ export class CertificateTable {
     }
     for (const certificate of added) {
       this.#contexts.delete(certificate.fingerprint);
-      this.#all.set(certificateKey(certificate), certificate);
+      this.#all.set(certificateKey(certificate), new HeldCertificate(certificate, this.#issuers));
     }
     const byName = new Map<string, TlsCertificate>();
     this.#address = undefined;

@@ -13,6 +13,12 @@ interface Entry {
   limit: number | null;
 }
 
+const IDLE: UpstreamLoad = { inFlight: 0, waiting: 0, held: 0 };
+
+function loadOf({ admission, hold }: Upstream): UpstreamLoad {
+  return { inFlight: admission.inFlight, waiting: admission.waiting, held: hold.size };
+}
+
 /**
  * The upstreams of one worker, by name. One whose configuration a reload leaves as it was is kept as it is. One that
  * nobody has asked for yet is not made, unless its health is watched: of ten thousand most are idle.
@@ -58,14 +64,17 @@ export class Upstreams {
   /** Of those that have anything to do or have had. */
   loads(): Record<string, UpstreamLoad> {
     const loads: Record<string, UpstreamLoad> = {};
-    for (const [name, { upstream }] of this.#all)
-      if (upstream !== null)
-        loads[name] = {
-          inFlight: upstream.admission.inFlight,
-          waiting: upstream.admission.waiting,
-          held: upstream.hold.size,
-        };
+    for (const [name, { upstream }] of this.#all) if (upstream !== null) loads[name] = loadOf(upstream);
     return loads;
+  }
+
+  /** As loads, and zeros for those that nobody has asked for. */
+  allLoads(): Record<string, UpstreamLoad> {
+    const entries = [...this.#all].map(([name, { upstream }]) => [
+      name,
+      upstream === null ? IDLE : loadOf(upstream),
+    ]);
+    return Object.fromEntries(entries) as Record<string, UpstreamLoad>;
   }
 
   /** Requests at a time that this worker may send. */

@@ -204,7 +204,7 @@ export class DataPlane {
   }
 
   counts(): WorkerCounts {
-    return this.#counts.snapshot(this.loads(), this.#caches.bytes());
+    return this.#counts.snapshot(this.#upstreams.allLoads(), this.#caches.bytes());
   }
 
   loads(): Record<string, UpstreamLoad> {

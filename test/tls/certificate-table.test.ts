@@ -35,14 +35,15 @@ void test("a renewed certificate takes the place of the old one, and the others 
   const table = new CertificateTable(TLS_POLICIES.modern, KEYS);
   table.change([old, other], []);
   const before = table.find("b.test")?.context;
-  assert.equal(table.find("a.test")?.certificate, old);
+  assert.equal(table.find("a.test")?.certificate.chain, old.chain);
   table.change([renewed], [certificateKey(old)]);
-  assert.equal(table.find("A.test")?.certificate, renewed);
+  const { certificate } = table.find("A.test") ?? {};
+  assert.deepEqual([certificate?.chain, certificate?.key], [renewed.chain, renewed.key]);
   assert.equal(table.find("b.test")?.context, before);
   table.change([], [certificateKey(other)]);
   assert.equal(table.find("b.test"), undefined);
   table.configure(TLS_POLICIES.intermediate, KEYS);
-  assert.equal(table.find("a.test")?.certificate, renewed);
+  assert.equal(table.find("a.test")?.certificate.chain, renewed.chain);
 });
 
 void test("a certificate that is sent again gets a new context", async () => {
