@@ -52,7 +52,8 @@ export class KeptCertificate {
   fail(error: unknown, now: number, random: number): void {
     this.failures += 1;
     this.lastError = { error, at: now };
-    this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random);
+    const left = this.stored === null ? Infinity : this.stored.notAfter - now;
+    this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random, left);
   }
 
   /**
