@@ -94,7 +94,10 @@ export interface Setup extends AsyncDisposable {
 }
 
 /** Two fake CAs, a storage, a held clock, and what the manager reports. */
-export async function setup(clock: HeldClock, random: () => number = () => 0): Promise<Setup> {
+export async function setup(
+  clock: HeldClock,
+  { random = () => 0, clockInterval = MINUTE }: { random?: () => number; clockInterval?: number } = {},
+): Promise<Setup> {
   const folder = await temporaryFolder();
   const outside = await temporaryFolder();
   const log = listeningLogger();
@@ -119,6 +122,7 @@ export async function setup(clock: HeldClock, random: () => number = () => 0): P
         clock,
         log: log.log,
         random,
+        clockInterval,
         onServe: async (certificates) => void served.push(certificates),
         onAttempt: (attempt) => void attempts.push(attempt),
       });

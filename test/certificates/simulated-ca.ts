@@ -56,7 +56,8 @@ export class SimulatedCa implements Issuer {
   #nextOutage: number;
   #revoked = -1;
   #asleep = 0;
-  #dozing = Promise.withResolvers<void>();
+  /** Called when an order waits for the clock. */
+  #onDoze: () => void = () => undefined;
 
   constructor(options: {
     ca: EmbeddedCa;
@@ -99,9 +100,13 @@ export class SimulatedCa implements Issuer {
     return { start, end, explanationUrl: null, retryAfter: 6 * HOUR };
   }
 
-  /** Resolves when an order waits for the clock. */
-  get dozing(): Promise<void> {
-    return this.#asleep > 0 ? Promise.resolve() : this.#dozing.promise;
+  /** Resolves when `work` is done, or waits for the clock. */
+  async settled(work: Promise<void>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#onDoze = resolve;
+    if (this.#asleep > 0) resolve();
+    work.then(resolve, reject);
+    await promise;
   }
 
   get suffers(): boolean {
@@ -144,14 +149,13 @@ export class SimulatedCa implements Issuer {
     const abort = (): void => woken.reject(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
     this.#asleep += 1;
-    this.#dozing.resolve();
+    this.#onDoze();
     try {
       await woken.promise;
     } finally {
       timer.cancel();
       signal.removeEventListener("abort", abort);
       this.#asleep -= 1;
-      if (this.#asleep === 0) this.#dozing = Promise.withResolvers<void>();
     }
   }
 }
