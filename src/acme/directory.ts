@@ -2,11 +2,13 @@ import { PaddockError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import { problemOf } from "./problem.ts";
 import { parseRetryAfter } from "./retry-after.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport, TransportResponse } from "./transport.ts";
 
 /** The directory object (RFC 8555 §7.1.1), with the extensions that we use. */
 export interface Directory {
   readonly url: string;
+  /** The CA's clock when it answered, milliseconds since the epoch; null where it did not say. */
+  readonly time: number | null;
   readonly newNonce: string;
   readonly newAccount: string;
   readonly newOrder: string;
@@ -44,6 +46,7 @@ export async function fetchDirectory(
   const optional = (name: string): string | null => (document[name] === undefined ? null : resource(name));
   return {
     url,
+    time: timeOf(response.fields),
     newNonce: resource("newNonce"),
     newAccount: resource("newAccount"),
     newOrder: resource("newOrder"),
@@ -55,6 +58,12 @@ export async function fetchDirectory(
       profiles: Object.keys(record(meta["profiles"])),
     },
   };
+}
+
+/** Date and Age (RFC 9110 §6.6.1, RFC 9111 §5.1): what a cache answers is as old as it says. */
+function timeOf({ date, age }: TransportResponse["fields"]): number | null {
+  const time = Date.parse(date ?? "") + (Number.parseInt(age ?? "0", 10) || 0) * 1000;
+  return Number.isNaN(time) ? null : time;
 }
 
 /** Parsed JSON, or null for anything else: what a server sends may be an error page. */

@@ -9,7 +9,7 @@ import { AccountTurns } from "./account-turns.ts";
 import { fulfilAuthorization, type Proving } from "./authorization.ts";
 import { ChallengeTrials } from "./challenge-trials.ts";
 import type { ChallengeBoard } from "./challenge.ts";
-import { fetchDirectory } from "./directory.ts";
+import { fetchDirectory, type Directory } from "./directory.ts";
 import { checkAddresses } from "./issuer-checks.ts";
 import { isLeftOver, type OrderKeeper } from "./kept-order.ts";
 import { NoncePool } from "./nonces.ts";
@@ -46,6 +46,8 @@ export interface AcmeIssuerOptions {
   readonly requestTimeout?: number;
 }
 
+const DAY = 24 * 3_600_000;
+
 /** Obtains certificates from an ACME CA. `issue` reads as RFC 8555 §7.1 draws it. */
 export class AcmeIssuer {
   readonly name: string;
@@ -69,6 +71,7 @@ export class AcmeIssuer {
   /**
    * One certificate for `names`.
    *
+   * @param request.heardTime told of the CA's clock; nothing is ordered where it throws.
    * @param request.replaces PEM of the certificate that is replaced, if this issuer made it (RFC 9773 §5).
    * @returns PEM chain, and a new PKCS #8 key that nobody else has seen.
    * @throws AcmeProblem, PaddockError; the signal's reason when aborted.
@@ -78,10 +81,15 @@ export class AcmeIssuer {
     replaces: string | null;
     signal: AbortSignal;
     observe?: Observer;
+    heardTime?: (time: number) => void;
   }): Promise<IssuedChain> {
     checkAddresses(request.names, this.#options);
     const { signal, observe } = request;
-    return await this.#turns.order(async () => await this.#issue(await this.#open(signal, observe), request));
+    return await this.#turns.order(async () => {
+      const session = await this.#open(signal, observe);
+      if (session.directory.time !== null) request.heardTime?.(session.directory.time);
+      return await this.#issue(session, request);
+    });
   }
 
   /** Whether `issue` has an order for `names` to go on with, other than the one whose key is `current`. */
@@ -108,8 +116,13 @@ export class AcmeIssuer {
   }
 
   /** When the CA wants `chain` renewed (RFC 9773), or null where it has no opinion. */
-  async renewalWindow(chain: string, signal: AbortSignal): Promise<RenewalInfo | null> {
+  async renewalWindow(
+    chain: string,
+    signal: AbortSignal,
+    heardTime?: (time: number) => void,
+  ): Promise<RenewalInfo | null> {
     const { directory, clock } = await this.#open(signal);
+    if (directory.time !== null) heardTime?.(directory.time);
     return await fetchRenewalInfo(chain, { directory, clock, signal, transport: this.#transport });
   }
 
@@ -157,7 +170,14 @@ export class AcmeIssuer {
       signal,
     });
     const transport = this.#transport;
-    return new Session({ directory, clock, signal, transport, nonces: this.#nonces, observe });
+    return new Session({
+      directory,
+      clock: clockAt(directory, clock),
+      signal,
+      transport,
+      nonces: this.#nonces,
+      observe,
+    });
   }
 
   async #account(session: Session): Promise<Account> {
@@ -199,6 +219,13 @@ export class AcmeIssuer {
     if (failures.length > 0) throw failures[0];
     return outcomes.every((outcome) => outcome === "valid");
   }
+}
+
+/** The CA's clock where ours is a day or more away from it: whether a certificate or an order has ended is not ours to say. */
+function clockAt({ time }: Directory, clock: Clock): Clock {
+  const behind = time === null ? 0 : time - clock.now();
+  if (Math.abs(behind) < DAY) return clock;
+  return { now: () => clock.now() + behind, setTimer: (delay, callback) => clock.setTimer(delay, callback) };
 }
 
 /**

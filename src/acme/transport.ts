@@ -149,13 +149,20 @@ const NETWORK_FIXES: Readonly<Record<string, string>> = {
 
 function unreachable(url: URL, cause: unknown): PaddockError {
   const code = systemErrorCode(cause) ?? "";
+  // Nobody can hold the clock that OpenSSL reads, so this one is the machine's too.
+  const timely = ["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"].includes(code)
+    ? `Its TLS certificate is not valid by the clock of this machine, which says ${new Date().toISOString()}: check that it is right and kept by NTP (\`timedatectl\`). If it is, the CA has to renew its own certificate.`
+    : undefined;
   const certificate = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)
     ? "The CA's own TLS certificate is not trusted: set trustedRoots of this issuer to the PEM file of its root."
     : undefined;
   // A connection attempt to several addresses fails as an AggregateError with an empty message.
   const reason = messageOf(cause) === "" ? code : messageOf(cause);
   const fix =
-    certificate ?? NETWORK_FIXES[code] ?? "The connection to the CA broke; the attempt is repeated.";
+    timely ??
+    certificate ??
+    NETWORK_FIXES[code] ??
+    "The connection to the CA broke; the attempt is repeated.";
   return new PaddockError("acme.unreachable", `cannot talk to the CA at ${url.host}: ${reason}`, {
     fix,
     cause,

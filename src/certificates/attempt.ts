@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { ClockDoubt } from "./clock-doubt.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { retryAfterOf, type Issuer } from "./issuer.ts";
@@ -12,6 +13,7 @@ import { acceptIssued, type CertificateStore, type StoredCertificate } from "./s
 export interface AttemptContext {
   readonly store: CertificateStore;
   readonly clock: Clock;
+  readonly clockDoubt: ClockDoubt;
   readonly log: Logger;
   readonly onAttempt: (attempt: CertificateAttempt) => void;
 }
@@ -52,14 +54,20 @@ async function askIssuer(
   context: AttemptContext,
 ): Promise<StoredCertificate> {
   const { names, predecessor, journal, signal } = attempt;
-  const { store, clock, log, onAttempt } = context;
+  const { store, clockDoubt, log, onAttempt } = context;
   const replaces = predecessor?.issuer === issuer.name ? predecessor.chain : null;
   journal.record({ kind: "order-begun", issuer: issuer.name });
   const observe = observerFor(journal, issuer.name);
-  const issued = await issuer.issue({ names, replaces, signal, observe });
+  let time: number | null = null;
+  const heardTime = (heard: number): void => {
+    time = heard;
+    clockDoubt.hear(issuer.name, heard);
+    clockDoubt.refuseUntimely(issuer.name, predecessor, heard);
+  };
+  const issued = await issuer.issue({ names, replaces, signal, observe, heardTime });
   let fresh: StoredCertificate;
   try {
-    fresh = acceptIssued(issued, { issuer: issuer.name, names, now: clock.now() });
+    fresh = acceptIssued(issued, { issuer: issuer.name, names, now: clockDoubt.better(time) });
   } catch (error) {
     await issued.release?.();
     throw error;

@@ -18,6 +18,7 @@ export interface Authority {
   /** PEM. */
   readonly certificate: string;
   readonly key: KeyObject;
+  readonly notBefore: number;
   readonly notAfter: number;
 }
 
@@ -56,7 +57,7 @@ export async function makeAuthority(
   now: number,
 ): Promise<Authority> {
   const keys = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
-  const signer = issuer ?? { certificate: null, key: keys.privateKey, notAfter: Infinity };
+  const signer = issuer ?? { certificate: null, key: keys.privateKey, notBefore: 0, notAfter: Infinity };
   const publicKey = keys.publicKey.export({ type: "spki", format: "der" });
   return { ...(await certify(signer, publicKey, subject, now)), key: keys.privateKey };
 }
@@ -67,17 +68,18 @@ export async function certify(
   publicKey: Buffer,
   subject: Subject,
   now: number,
-): Promise<{ certificate: string; notAfter: number }> {
+): Promise<{ certificate: string; notBefore: number; notAfter: number }> {
   const key = new x509.PublicKey(new Uint8Array(publicKey));
   const parent = issuer.certificate === null ? null : new x509.X509Certificate(issuer.certificate);
   // Whole seconds, as a certificate holds no fractions and the two must agree.
   const notAfter = Math.floor(Math.min(now + subject.lifetime, issuer.notAfter) / 1000) * 1000;
+  const notBefore = Math.floor((now - BACKDATED) / 1000) * 1000;
   const certificate = await x509.X509CertificateGenerator.create({
     subject: subject.name,
     issuer: parent === null ? subject.name : parent.subjectName,
     // Positive, and 128 bits of chance (CA/Browser Forum §7.1 asks for 64).
     serialNumber: `01${randomBytes(16).toString("hex")}`,
-    notBefore: new Date(now - BACKDATED),
+    notBefore: new Date(notBefore),
     notAfter: new Date(notAfter),
     publicKey: key,
     signingKey: issuer.key.toCryptoKey(P256, true, ["sign"]),
@@ -88,7 +90,7 @@ export async function certify(
       await x509.AuthorityKeyIdentifierExtension.create(parent === null ? key : parent.publicKey),
     ],
   });
-  return { certificate: `${certificate.toString("pem")}\n`, notAfter };
+  return { certificate: `${certificate.toString("pem")}\n`, notBefore, notAfter };
 }
 
 export function signedBy(authority: Authority, root: Authority): boolean {
@@ -116,7 +118,8 @@ export async function loadAuthority(
   try {
     const { certificate, key } = JSON.parse(text) as Record<string, string>;
     const pair = readPair(String(certificate), String(key));
-    return { certificate: pair.chain, key: createPrivateKey(pair.key), notAfter: pair.notAfter };
+    const { chain, notBefore, notAfter } = pair;
+    return { certificate: chain, key: createPrivateKey(pair.key), notBefore, notAfter };
   } catch (error) {
     // JSON.parse quotes what it read in its message, and that may be a key.
     await damaged.setAside(path, error instanceof SyntaxError ? "not JSON" : error, consequence);

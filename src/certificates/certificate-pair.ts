@@ -72,3 +72,14 @@ export function covers(certified: readonly string[], name: string): boolean {
   const dot = wanted.indexOf(".");
   return dot > 0 && isIP(wanted) === 0 && certified.includes(`*${wanted.slice(dot)}`);
 }
+
+/** The one that is for `name`: for exactly this name rather than by a wildcard. */
+export function findByName<Kept>(
+  all: readonly Kept[],
+  name: string,
+  namesOf: (one: Kept) => readonly string[],
+): Kept | null {
+  const wanted = canonicalName(name);
+  const exact = all.find((one) => namesOf(one).includes(wanted));
+  return exact ?? all.find((one) => covers(namesOf(one), wanted)) ?? null;
+}

@@ -125,6 +125,8 @@ export class Intermediate {
     this.#kept = kept;
     if (
       kept !== null &&
+      // Made while the clock was ahead: to everybody else it is not valid yet.
+      kept.notBefore <= clock.now() &&
       kept.notAfter - clock.now() >= INTERMEDIATE_MARGIN &&
       hasConstraints(kept.certificate, constraints) &&
       signedBy(kept, root)

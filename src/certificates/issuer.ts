@@ -29,7 +29,11 @@ export interface Issuer {
    */
   underWay?(names: readonly string[], current: string | null): Promise<boolean>;
   /** When the issuer wants a certificate of its own renewed; null where it has no opinion. */
-  renewalWindow?(chain: string, signal: AbortSignal): Promise<RenewalWindow | null>;
+  renewalWindow?(
+    chain: string,
+    signal: AbortSignal,
+    heardTime?: (time: number) => void,
+  ): Promise<RenewalWindow | null>;
 }
 
 export interface IssueRequest {
@@ -39,6 +43,11 @@ export interface IssueRequest {
   readonly signal: AbortSignal;
   /** Told of the steps of the order, for the journal. MUST NOT be told a key, a token or a key authorization. */
   readonly observe?: (step: IssuanceStep) => void;
+  /**
+   * Told of the issuer's clock (milliseconds since the epoch), where it has one of its own, before anything is ordered.
+   * It may throw; then nothing MUST be ordered.
+   */
+  readonly heardTime?: (time: number) => void;
 }
 
 /** What an issuer does on the way to a certificate. */

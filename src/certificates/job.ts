@@ -5,6 +5,7 @@ import { attemptIssuers, type AttemptContext } from "./attempt.ts";
 import { readPair } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
 import type { Issuer } from "./issuer.ts";
+import { JobVoice } from "./job-voice.ts";
 import type { CertificateJournal } from "./journal-event.ts";
 import type { JournalStore } from "./journal-store.ts";
 import { journalText } from "./journal-text.ts";
@@ -12,9 +13,9 @@ import { KeptCertificate } from "./kept-certificate.ts";
 import type { OrderQueue } from "./order-queue.ts";
 import type { CertificatePlan } from "./plan.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
-import { moment, sentenceOf } from "./sentences.ts";
+import { sentenceOf } from "./sentences.ts";
 import { servedKeys } from "./served.ts";
-import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
+import type { CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
 import { isUnderWay, loadNewest, type StoredCertificates } from "./stored-certificates.ts";
 
@@ -44,6 +45,7 @@ export class CertificateJob {
   readonly #log: Logger;
   readonly #ending = new AbortController();
   readonly #kept: KeptCertificate;
+  readonly #voice: JobVoice;
   readonly #journal: CertificateJournal;
   #plan: IssuedPlan;
   /** The keys of what this one last asked to be served. */
@@ -58,6 +60,7 @@ export class CertificateJob {
     this.#context = context;
     this.#log = context.log.child({ certificate: plan.names[0] });
     this.#kept = new KeptCertificate(plan.names, context.clock.now());
+    this.#voice = new JobVoice(this.#kept, this.#log);
     this.#journal = context.journals.of(plan.names);
   }
 
@@ -72,6 +75,10 @@ export class CertificateJob {
     const stored = all.newestFor(this.#plan, this.#now);
     if (stored !== null) {
       this.#adopt(stored);
+      if (kept.valid(this.#now) === null)
+        kept.standIns = all.standInsFor(this.#plan.names, this.#context.local.name, this.#now);
+      // The embedded CA is at hand, so a certificate of its own that is not valid now need not be served at all.
+      if (this.#isLocal && kept.nextAttempt <= this.#now) await this.#attempt();
       // A renewal that the last process did not see the end of; without this it waited for the next one's time.
       if (await isUnderWay(this.#plan, stored)) kept.nextAttempt = this.#now;
       return;
@@ -94,16 +101,26 @@ export class CertificateJob {
     const kept = this.#kept;
     this.#published = servedKeys(this.served());
     if (kept.stored === null) {
-      this.#say(
-        "waiting",
-        "info",
-        `no certificate for ${kept.title} yet: ${kept.meanwhile(this.#now)}, until one is issued`,
-      );
-    } else if (kept.state !== "valid") {
+      this.#voice.sayWaiting(this.#now);
+    } else if (kept.valid(this.#now) === null) kept.state = "failing";
+    else if (kept.state !== "valid") {
       if (quietly) kept.state = "valid";
-      else this.#sayValid("found in the storage");
+      else this.#voice.sayValid("found in the storage");
     }
     this.#arm();
+  }
+
+  /** The clock was set, `by` milliseconds ahead; timers and plans were made by what it said before. */
+  replan(by: number): void {
+    const kept = this.#kept;
+    const failing = kept.failures > 0;
+    kept.replan(by, this.#now, this.#context.random());
+    this.#renewUnborn();
+    if (kept.valid(this.#now) !== null && (kept.state === "failing") !== kept.failures > 0) {
+      this.#voice.sayValid("is good by the clock as it is now");
+    }
+    if (failing) this.#recordNext();
+    if (this.#turn === null) this.#arm();
   }
 
   /** The same certificate after a reload: its issuers may have other settings, the storage a newer one. */
@@ -113,7 +130,7 @@ export class CertificateJob {
     const newest = all.newestFor(this.#plan, this.#now);
     if (newest === null || newest.issuedAt <= (stored?.issuedAt ?? -Infinity)) return;
     this.#adopt(newest);
-    this.#sayValid("found in the storage");
+    this.#voice.sayValid("found in the storage");
     if (this.#turn === null) this.#arm();
   }
 
@@ -122,7 +139,7 @@ export class CertificateJob {
   }
 
   status(): CertificateStatus {
-    return this.#kept.status(this.#issuerName, this.#now);
+    return this.#kept.status(this.#issuerName);
   }
 
   get revocable(): { readonly stored: StoredCertificate | null; readonly issuers: readonly Issuer[] } {
@@ -178,14 +195,8 @@ export class CertificateJob {
 
   async #act(): Promise<void> {
     const kept = this.#kept;
-    if (kept.needsTemporary(this.#now)) {
-      const { stored, temporary } = kept;
-      await this.#mintTemporary();
-      if (stored !== null && temporary === null) {
-        const ended = `the certificate for ${kept.title} ended at ${moment(stored.notAfter)}`;
-        this.#log.error({ state: kept.state }, `${ended}; ${kept.meanwhile(this.#now)}`);
-      }
-    }
+    if (kept.needsTemporary(this.#now)) await this.#mintTemporary();
+    this.#voice.sayEnd(this.#now);
     await this.#publishChange();
     if (kept.nextRenewalInfo <= this.#now) {
       const [log, journal, { signal }] = [this.#log, this.#journal, this.#ending];
@@ -218,7 +229,7 @@ export class CertificateJob {
       this.#attempting = false;
     }
     await this.#context.publish();
-    this.#sayValid("issued", { swapMilliseconds: this.#now - storedAt });
+    this.#voice.sayValid("issued", { swapMilliseconds: this.#now - storedAt });
   }
 
   async #order(): Promise<StoredCertificate> {
@@ -226,9 +237,10 @@ export class CertificateJob {
     const predecessor = kept.stored;
     // A job that a reload ended may have got it while we waited for our turn.
     const other = await loadNewest(this.#context.store, this.#plan, this.#now);
-    if (other !== null && other.issuedAt > (predecessor?.issuedAt ?? -Infinity)) return other;
+    const newer = other !== null && other.issuedAt > (predecessor?.issuedAt ?? -Infinity);
+    if (newer && other.notAfter > this.#now) return other;
     const state = kept.valid(this.#now) === null ? "issuing" : "renewing";
-    this.#say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
+    this.#voice.say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
     const { names, issuers } = this.#plan;
     const [journal, { signal }] = [this.#journal, this.#ending];
     return await attemptIssuers({ names, issuers, predecessor, journal, signal }, this.#context);
@@ -240,15 +252,20 @@ export class CertificateJob {
     kept.fail(error, this.#now, this.#context.random());
     this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
     this.#recordNext();
-    const next = `Next attempt at ${moment(kept.nextAttempt)}; ${kept.meanwhile(this.#now)}.`;
-    const sentence = `no new certificate for ${kept.title} from ${sentenceOf(error)} ${next}`;
-    const level = kept.valid(this.#now) === null ? "error" : "warn";
-    this.#say("failing", level, sentence, { err: error, failures: kept.failures });
+    this.#voice.sayFailure(error, this.#now);
   }
 
   #adopt(stored: StoredCertificate): void {
     this.#kept.adopt(stored, this.#context.random());
     this.#kept.nextRenewalInfo = this.#isLocal ? Infinity : this.#now + this.#context.spread();
+    this.#renewUnborn();
+  }
+
+  /** What the embedded CA made while the clock was ahead is not valid to anybody yet. An outside CA's says that ours is behind. */
+  #renewUnborn(): void {
+    const { stored } = this.#kept;
+    if (stored !== null && stored.issuer === this.#context.local.name && stored.notBefore > this.#now)
+      this.#kept.nextAttempt = this.#now;
   }
 
   async #mintTemporary(): Promise<void> {
@@ -276,25 +293,5 @@ export class CertificateJob {
 
   get #issuerName(): string {
     return this.#plan.issuers[0].name;
-  }
-
-  /** `swapMilliseconds`: from stored until every worker had said that it serves it. */
-  #sayValid(how: string, swap: { swapMilliseconds?: number } = {}): void {
-    const { stored, title, nextAttempt } = this.#kept;
-    if (stored === null) return;
-    const sentence = `certificate of ${stored.issuer} for ${title} ${how}, valid until ${moment(stored.notAfter)}`;
-    const fields = { fingerprint: stored.fingerprint, ...swap };
-    this.#say("valid", "info", `${sentence}; the next renewal is at ${moment(nextAttempt)}`, fields);
-  }
-
-  /** Each change of state is one line of the log. */
-  #say(
-    state: CertificateState,
-    level: "info" | "warn" | "error",
-    sentence: string,
-    fields: object = {},
-  ): void {
-    this.#kept.state = state;
-    this.#log[level]({ ...fields, state }, sentence);
   }
 }

@@ -52,7 +52,8 @@ export class KeptCertificate {
   fail(error: unknown, now: number, random: number): void {
     this.failures += 1;
     this.lastError = { error, at: now };
-    this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random);
+    const left = this.stored === null ? Infinity : this.stored.notAfter - now;
+    this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random, left);
   }
 
   /**
@@ -70,8 +71,25 @@ export class KeptCertificate {
     return true;
   }
 
+  /**
+   * The clock was set, `by` milliseconds ahead: the wait after a failure is as long as it was, and a renewal that is not
+   * due by the clock as it is now is not tried again, whatever went wrong before.
+   */
+  replan(by: number, now: number, random: number): void {
+    this.nextRenewalInfo += by;
+    const { stored } = this;
+    const due = stored === null ? now : dueTime(stored, random);
+    if (this.failures > 0 && due <= now) this.nextAttempt += by;
+    else {
+      this.nextAttempt = due;
+      this.failures = 0;
+      this.lastError = null;
+    }
+  }
+
   needsTemporary(now: number): boolean {
-    return this.valid(now) === null && (this.temporary === null || halfTime(this.temporary) <= now);
+    const { stored, temporary } = this;
+    return stored === null && (temporary === null || temporary.notBefore > now || halfTime(temporary) <= now);
   }
 
   /** When there is something to do, or something else to serve. */
@@ -82,10 +100,20 @@ export class KeptCertificate {
     return Math.min(this.nextAttempt, this.nextRenewalInfo, refresh, ...ends);
   }
 
+  /**
+   * One that has ended is served on where nothing better covers a name. Who looks at the date refuses the temporary one
+   * as well, since the embedded CA is not known to him; who does not, goes on; and where it is our clock that is wrong,
+   * it has not ended at all.
+   */
   served(now: number): ServedCertificate[] {
-    const stored = this.valid(now);
-    if (stored !== null) return [serve(stored, this.names, stored.issuer, "stored")];
-    return serveWithout(this.names, this.standIns, this.temporary, now);
+    const { stored, names, standIns, temporary } = this;
+    if (this.valid(now) !== null && stored !== null) return [serve(stored, names, stored.issuer, "stored")];
+    const last = stored === null ? temporary : stored;
+    const [issuer, origin] =
+      stored === null ? (["local", "temporary"] as const) : ([stored.issuer, "stored"] as const);
+    return serveWithout(names, standIns, now, (open) =>
+      last === null ? [] : [serve(last, open, issuer, origin)],
+    );
   }
 
   /** Why the next attempt is when it is, as a clause. */
@@ -99,17 +127,21 @@ export class KeptCertificate {
 
   /** What is served while an attempt fails or is awaited, as a clause. */
   meanwhile(now: number): string {
-    const stored = this.valid(now);
-    if (stored !== null) return `the old one is served, which is valid until ${moment(stored.notAfter)}`;
-    const standIns = this.served(now).filter(({ origin }) => origin === "stored");
+    const { stored } = this;
+    if (this.valid(now) !== null && stored !== null)
+      return `the old one is served, which is valid until ${moment(stored.notAfter)}`;
+    const standIns = this.served(now).filter((one) => this.#isStandIn(one));
     const covered = standIns.flatMap(({ names }) => names).join(", ");
-    const temporary = "a temporary one of the embedded CA is served, which browsers do not trust";
+    const temporary =
+      stored === null
+        ? "a temporary one of the embedded CA is served, which browsers do not trust"
+        : `the old one is served on, which ended at ${moment(stored.notAfter)}`;
     return covered === ""
       ? temporary
       : `an older one is served for ${covered}, and for the rest ${temporary}`;
   }
 
-  status(issuerName: string, now: number): CertificateStatus {
+  status(issuerName: string): CertificateStatus {
     const { stored, lastError: last } = this;
     return {
       name: this.names[0],
@@ -125,8 +157,12 @@ export class KeptCertificate {
       nextReason: this.why,
       failures: this.failures,
       lastError: last === null ? null : { message: sentenceOf(last.error), at: last.at },
-      serving: this.valid(now) === null ? "temporary" : "stored",
+      serving: stored === null ? "temporary" : "stored",
     };
+  }
+
+  #isStandIn({ fingerprint }: ServedCertificate): boolean {
+    return this.standIns.some((standIn) => standIn.fingerprint === fingerprint);
   }
 
   #waitingFor(issuerName: string): string | null {
@@ -139,12 +175,13 @@ export class KeptCertificate {
       case "renewing":
         return `${issuerName} to validate the names and to issue the certificate`;
       case "failing":
-        return `the next attempt at ${moment(this.nextAttempt)}; ${sentenceOf(this.lastError?.error)}`;
+        return `the next attempt at ${moment(this.nextAttempt)}; ${this.lastError === null ? "the certificate has ended" : sentenceOf(this.lastError.error)}`;
     }
   }
 }
 
-function dueTime(stored: StoredCertificate, random: number): number {
+/** When its renewal is due. */
+export function dueTime(stored: StoredCertificate, random: number): number {
   const wanted = stored.renewal === null ? renewalTime(stored, random) : stored.renewal.at;
   return Math.max(wanted, stored.issuedAt + shortestInterval(stored));
 }

@@ -27,13 +27,13 @@
  * Rejected: one timer over all certificates, as certmagic's maintenance tick is: a tick of ten minutes makes
  * "retry after one minute" a lie, and a timer for each certificate costs nothing.
  */
-import type { Clock } from "../clock.ts";
 import { messageOf, PaddockError } from "../errors.ts";
-import type { Logger } from "../logging/logger.ts";
-import { canonicalName, covers } from "./certificate-pair.ts";
+import { findByName } from "./certificate-pair.ts";
 import { DamagedFiles } from "./damaged.ts";
 import { makeStorage } from "./durable-file.ts";
 import { EmbeddedCa } from "./embedded-ca.ts";
+import { ClockDoubt, type ClockDifference } from "./clock-doubt.ts";
+import { watchClock } from "./clock-watch.ts";
 import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
 import type { Issuer } from "./issuer.ts";
@@ -41,27 +41,16 @@ import { IssuerStores } from "./issuer-stores.ts";
 import { CertificateJob, type JobContext } from "./job.ts";
 import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
+import type { CertificateManagerOptions } from "./manager-options.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
+import { sayFound } from "./found.ts";
 import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
 import { Publication } from "./publication.ts";
-import { moment } from "./sentences.ts";
 import { ServedRecord } from "./served-record.ts";
-import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
+import type { CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
 import { StoredCertificates } from "./stored-certificates.ts";
-
-export interface CertificateManagerOptions {
-  /** Absolute path; made with mode 0700 where it is missing. */
-  readonly storage: string;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** `again`: the workers may have something else than they were told, so all of it has to be sent. */
-  readonly onServe: (certificates: readonly ServedCertificate[], again: boolean) => Promise<void>;
-  readonly onAttempt: (attempt: CertificateAttempt) => void;
-  /** From 0 to below 1, for the jitter; Math.random unless given. */
-  readonly random?: () => number;
-}
 
 /** With more certificates than these, what was found for each is not a line of its own in the log. */
 const MOST_TOLD = 50;
@@ -81,7 +70,7 @@ export class CertificateManager {
   /** What has happened to each certificate, and who is told of it. */
   readonly journals: JournalStore;
   readonly #publication: Publication;
-  readonly #watch: { close(): void };
+  readonly #watches: readonly { close(): void }[];
   readonly #options: CertificateManagerOptions;
   readonly #store: CertificateStore;
   readonly #context: JobContext;
@@ -116,12 +105,16 @@ export class CertificateManager {
       served: () => this.served(),
       onSent: () => record.note([...this.#jobs.values()]),
     });
-    this.#watch = watchEnding(() => this.status(), this.journals, clock);
+    this.#watches = [
+      watchEnding(() => this.status(), this.journals, clock),
+      watchClock(options, (by) => this.#replan(by)),
+    ];
     this.local = new LocalIssuer(ca);
     this.rootCertificatePem = ca.rootCertificatePem;
     this.rootCertificatePath = ca.rootCertificatePath;
     this.#context = {
       clock,
+      clockDoubt: new ClockDoubt({ clock, log }),
       log,
       onAttempt,
       random,
@@ -192,11 +185,8 @@ export class CertificateManager {
   }
 
   #jobOf(name: string): Job {
-    const wanted = canonicalName(name);
-    const jobs = [...this.#jobs.values()];
-    const exact = jobs.find((job) => job.status().names.includes(wanted));
-    const job = exact ?? jobs.find((job) => covers(job.status().names, wanted));
-    if (job !== undefined) return job;
+    const job = findByName([...this.#jobs.values()], name, (one) => one.status().names);
+    if (job !== null) return job;
     throw new PaddockError("certificate.unknown-name", `no site has the name ${name}`, {
       fix: "Use a name that `paddock certs list` shows.",
     });
@@ -207,11 +197,14 @@ export class CertificateManager {
     await this.#publication.publishAgain();
   }
 
+  /** By how much our clock differs from that of the CA that was heard last; null where it does not. */
+  get clockDifference(): ClockDifference | null {
+    return this.#context.clockDoubt.difference;
+  }
+
   /** The names of the certificate that serves `name`; the journal is under these. Null where there is none. */
   namesFor(name: string): readonly string[] | null {
-    const wanted = canonicalName(name);
-    const all = this.status().map(({ names }) => names);
-    return all.find((names) => names.includes(wanted)) ?? all.find((names) => covers(names, wanted)) ?? null;
+    return findByName(this.status(), name, ({ names }) => names)?.names ?? null;
   }
 
   /** Resolves when no order and no other work is under way. */
@@ -226,7 +219,7 @@ export class CertificateManager {
   async close(): Promise<void> {
     this.#closed = true;
     this.#ending.abort();
-    this.#watch.close();
+    for (const watch of this.#watches) watch.close();
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.close()));
     await Promise.all(this.#closing);
@@ -268,19 +261,14 @@ export class CertificateManager {
     await this.#publication.publish();
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);
-    if (quietly) this.#sayFound(opened);
+    if (quietly) sayFound(opened, this.#options.log);
     const issuers = [...new Set(wanted.flatMap((site) => site.issuers))];
     this.#finishing = finishRevocations(issuers, this.#ending.signal, this.#context);
   }
 
-  #sayFound(opened: readonly Job[]): void {
-    const found = opened.map((job) => job.status()).filter(({ state }) => state === "valid");
-    const first = Math.min(...found.map(({ notAfter }) => notAfter ?? Infinity));
-    this.#options.log.info(
-      { certificates: found.length },
-      `${found.length} of ${opened.length} certificates found in the storage or in their files` +
-        (found.length === 0 ? "" : `; the first of them ends at ${moment(first)}`),
-    );
+  #replan(by: number): void {
+    this.#context.clockDoubt.forget();
+    for (const job of this.#jobs.values()) if (job instanceof CertificateJob) job.replan(by);
   }
 
   async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {

@@ -22,16 +22,21 @@ export function renewalTime({ notBefore, notAfter }: Validity, random: number): 
   return Math.round(notAfter - left - (random * lifetime) / 20);
 }
 
+/** What is left for an outage of the CA over a long weekend. */
+const OUTAGE = 4 * DAY;
+
 /**
- * With it: a random moment of the window (RFC 9773 §4.2). A window that reaches beyond the certificate's last
- * tenth is cut there, since a certificate that ends is worse than a wish that is not followed.
+ * With it: a random moment of the window (RFC 9773 §4.2). A window that reaches beyond the certificate's last tenth, or
+ * to where an outage of four days would end it, is cut there, but not before half of its life: a certificate that ends
+ * is worse than a wish that is not followed.
  */
 export function timeInWindow(
   window: { start: number; end: number },
   validity: Validity,
   random: number,
 ): number {
-  const last = validity.notAfter - (validity.notAfter - validity.notBefore) / 10;
+  const lifetime = validity.notAfter - validity.notBefore;
+  const last = validity.notAfter - Math.max(lifetime / 10, Math.min(OUTAGE, lifetime / 2));
   return Math.round(Math.min(window.start + random * (window.end - window.start), last));
 }
 
@@ -43,14 +48,25 @@ export function shortestInterval({ notBefore, notAfter }: Validity): number {
 const RETRIES = [MINUTE, 10 * MINUTE, 100 * MINUTE];
 
 /**
- * The wait after the n-th failure in a row (n from 1): 1, 10, 100 minutes, then a day; up to a twentieth more.
+ * The wait after the n-th failure in a row (n from 1): 1, 10, 100 minutes, then a day; up to a twentieth more. Near the
+ * end of the certificate in use the attempts are closer, hourly at the closest: with days between them, a CA that comes
+ * back in time would not be asked in time.
  *
  * @param retryAfter what the CA asked for, milliseconds; longer than a day is not waited, as nobody would learn
  *   in time that the limit is gone.
+ * @param left milliseconds to the end of the certificate in use, or since it, negative; infinite without one. A quarter
+ *   of it is the longest wait, and half of it where the CA asks for more.
  */
-export function retryDelay(failures: number, retryAfter: number | null, random: number): number {
-  const delay = RETRIES[failures - 1] ?? DAY;
-  return Math.round(Math.max(delay * (1 + random / 20), Math.min(retryAfter ?? 0, DAY)));
+export function retryDelay(
+  failures: number,
+  retryAfter: number | null,
+  random: number,
+  left: number,
+): number {
+  const within = (delay: number, share: number): number =>
+    Math.min(delay, DAY, Math.max(Math.abs(left) * share, HOUR));
+  const delay = within(RETRIES[failures - 1] ?? DAY, 1 / 4) * (1 + random / 20);
+  return Math.round(Math.max(delay, within(retryAfter ?? 0, 1 / 2)));
 }
 
 /** When to ask for renewal information again (RFC 9773 §4.3): as the CA says, within a minute and a day. */

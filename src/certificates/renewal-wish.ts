@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { ClockDoubt } from "./clock-doubt.ts";
 import type { Logger } from "../logging/logger.ts";
 import { retryAfterOf, type Issuer } from "./issuer.ts";
 import type { CertificateJournal } from "./journal-event.ts";
@@ -9,6 +10,7 @@ import type { CertificateStore } from "./store.ts";
 
 interface WishContext {
   readonly clock: Clock;
+  readonly clockDoubt: ClockDoubt;
   readonly store: CertificateStore;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -21,14 +23,16 @@ interface WishContext {
 export async function askRenewalWish(
   kept: KeptCertificate,
   issuers: readonly Issuer[],
-  { clock, store, random, log, journal, signal }: WishContext,
+  { clock, clockDoubt, store, random, log, journal, signal }: WishContext,
 ): Promise<void> {
   const { stored } = kept;
   const issuer = issuers.find(({ name }) => name === stored?.issuer);
   kept.nextRenewalInfo = Infinity;
   if (stored === null || issuer?.renewalWindow === undefined) return;
   try {
-    const window = await issuer.renewalWindow(stored.chain, signal);
+    const window = await issuer.renewalWindow(stored.chain, signal, (time) =>
+      clockDoubt.hear(issuer.name, time),
+    );
     kept.nextRenewalInfo = clock.now() + renewalInfoDelay(window?.retryAfter ?? null);
     if (window === null || !kept.follow(window, random())) return;
     const { start, end, explanationUrl } = window;

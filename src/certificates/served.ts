@@ -5,14 +5,14 @@ import type { StoredCertificate } from "./store.ts";
 
 /**
  * What is served for `names` while their own certificate is not there: for each name a stored certificate of
- * another set of names that covers it (a site that got one more name keeps its padlock on the others), and the
- * temporary one for the rest.
+ * another set of names that covers it (a site that got one more name keeps its padlock on the others), and what `rest`
+ * has for those that are left open.
  */
 export function serveWithout(
   names: readonly string[],
   standIns: readonly StoredCertificate[],
-  temporary: CertificatePair | null,
   now: number,
+  rest: (open: readonly string[]) => ServedCertificate[],
 ): ServedCertificate[] {
   const served: ServedCertificate[] = [];
   let open = names;
@@ -22,8 +22,7 @@ export function serveWithout(
     served.push(serve(standIn, covered, standIn.issuer, "stored"));
     open = open.filter((name) => !covered.includes(name));
   }
-  if (open.length > 0 && temporary !== null) served.push(serve(temporary, open, "local", "temporary"));
-  return served;
+  return open.length === 0 ? served : [...served, ...rest(open)];
 }
 
 export function serve(

@@ -193,5 +193,6 @@ export function acceptIssued(
   const missing = missingNames(pair, names);
   if (missing.length > 0) throw refuse(`it lacks ${missing.join(", ")}`);
   if (pair.notAfter <= now) throw refuse(`it ended at ${new Date(pair.notAfter).toISOString()}`);
-  return { ...pair, issuer, names: [...names], issuedAt: now, renewal: null };
+  // Never before its own beginning, which a clock that is behind would say: the newest one has to look newest.
+  return { ...pair, issuer, names: [...names], issuedAt: Math.max(now, pair.notBefore), renewal: null };
 }

@@ -29,7 +29,7 @@ export class StoredCertificates {
     return this.#byIssuerAndSet.get(`${issuer} ${setKey(names)}`) ?? null;
   }
 
-  /** The newest valid one for exactly these names, by any of the issuers. */
+  /** The newest for exactly these names, by any of the issuers; one that has ended where none is valid. */
   newestFor({ names, issuers }: Wanted, now: number): StoredCertificate | null {
     return newestOf(
       issuers.map(({ name }) => this.of(name, names)),
@@ -56,17 +56,22 @@ export class StoredCertificates {
   }
 }
 
-/** The valid one that was issued last: after a fallback it is not the first issuer's. */
+/**
+ * The valid one that was issued last: after a fallback it is not the first issuer's. Where all have ended, the last that
+ * did: it may be the clock that is wrong.
+ */
 export function newestOf(
   found: readonly (StoredCertificate | null)[],
   now: number,
 ): StoredCertificate | null {
-  let newest: StoredCertificate | null = null;
-  for (const stored of found) {
-    if (stored === null || stored.notAfter <= now) continue;
-    if (newest === null || stored.issuedAt > newest.issuedAt) newest = stored;
-  }
-  return newest;
+  const all = found.filter((stored) => stored !== null);
+  const valid = all.filter(({ notAfter }) => notAfter > now);
+  const rank = ({ issuedAt, notAfter }: StoredCertificate): number =>
+    valid.length === 0 ? notAfter : issuedAt;
+  return (valid.length === 0 ? all : valid).reduce<StoredCertificate | null>(
+    (best, one) => (best === null || rank(one) > rank(best) ? one : best),
+    null,
+  );
 }
 
 /** As newestFor, from the storage as it is now. */

@@ -1,7 +1,8 @@
 import { acmeIssuer, AcmeIssuer } from "../acme/issuer.ts";
 import type { Issuer } from "../certificates/issuer.ts";
 import { sentenceOf } from "../certificates/sentences.ts";
-import { CertificateManager, type CertificateManagerOptions } from "../certificates/manager.ts";
+import { CertificateManager } from "../certificates/manager.ts";
+import type { CertificateManagerOptions } from "../certificates/manager-options.ts";
 import { systemClock } from "../clock.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { HookTurns } from "../dns/hook.ts";

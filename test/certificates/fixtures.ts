@@ -82,6 +82,8 @@ export class FakeIssuer implements Issuer {
 export interface Setup extends AsyncDisposable {
   readonly storage: string;
   readonly clock: HeldClock;
+  /** What the fake CAs sign with. */
+  readonly ca: EmbeddedCa;
   readonly issuer: FakeIssuer;
   readonly second: FakeIssuer;
   readonly served: (readonly ServedCertificate[])[];
@@ -92,7 +94,10 @@ export interface Setup extends AsyncDisposable {
 }
 
 /** Two fake CAs, a storage, a held clock, and what the manager reports. */
-export async function setup(clock: HeldClock): Promise<Setup> {
+export async function setup(
+  clock: HeldClock,
+  { random = () => 0, clockInterval = MINUTE }: { random?: () => number; clockInterval?: number } = {},
+): Promise<Setup> {
   const folder = await temporaryFolder();
   const outside = await temporaryFolder();
   const log = listeningLogger();
@@ -104,6 +109,7 @@ export async function setup(clock: HeldClock): Promise<Setup> {
   return {
     storage: folder.path,
     clock,
+    ca,
     issuer: new FakeIssuer("first", ca),
     second: new FakeIssuer("second", ca),
     served,
@@ -115,7 +121,8 @@ export async function setup(clock: HeldClock): Promise<Setup> {
         storage: folder.path,
         clock,
         log: log.log,
-        random: () => 0,
+        random,
+        clockInterval,
         onServe: async (certificates) => void served.push(certificates),
         onAttempt: (attempt) => void attempts.push(attempt),
       });

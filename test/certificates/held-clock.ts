@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../../src/clock.ts";
 /** A clock that stands still until a test moves it. */
 export class HeldClock implements Clock {
   #now: number;
-  readonly #timers = new Set<{ at: number; callback: () => void }>();
+  readonly #timers = new Set<{ at: number; readonly callback: () => void }>();
 
   constructor(now = Date.now()) {
     this.#now = now;
@@ -24,9 +24,10 @@ export class HeldClock implements Clock {
     return Math.min(Infinity, ...[...this.#timers].map(({ at }) => at));
   }
 
-  /** Jumps, back too where `by` is negative, as a clock that is set does: what is due fires at the next `advance`. */
+  /** Jumps, back too where `by` is negative, as a clock that is set does: timers are as far away as they were. */
   jump(by: number): void {
     this.#now += by;
+    for (const timer of this.#timers) timer.at += by;
   }
 
   /** Moves on by `delay`, firing each timer at its time; `settle` is awaited after each. */

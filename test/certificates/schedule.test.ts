@@ -39,6 +39,13 @@ void describe("the renewal with renewal information", () => {
     assert.equal(timeInWindow({ start: 200 * DAY, end: 300 * DAY }, lasting(90), 0.5), 81 * DAY);
   });
 
+  void it("leaves time for a long weekend without the CA, where the lifetime has it", () => {
+    const late = { start: 6 * DAY, end: 6.5 * DAY };
+    assert.equal(timeInWindow(late, lasting(160 / 24), 0), Math.round((80 / 24) * DAY));
+    assert.equal(timeInWindow({ start: 44 * DAY, end: 45 * DAY }, lasting(45), 0), 40.5 * DAY);
+    assert.equal(timeInWindow({ start: 2 * DAY, end: 2 * DAY }, lasting(160 / 24), 0), 2 * DAY);
+  });
+
   void it("is not asked for more than once a minute, nor less than once a day", () => {
     assert.deepEqual([null, 0, 30 * 1000, 2 * HOUR, 30 * DAY].map(renewalInfoDelay), [
       6 * HOUR,
@@ -57,16 +64,29 @@ void describe("the renewal with renewal information", () => {
 
 void describe("after failures", () => {
   void it("the attempts are 1, 10 and 100 minutes later, then daily", () => {
-    const delays = [1, 2, 3, 4, 5, 50].map((failures) => retryDelay(failures, null, 0) / MINUTE);
+    const delays = [1, 2, 3, 4, 5, 50].map((failures) => retryDelay(failures, null, 0, Infinity) / MINUTE);
     assert.deepEqual(delays, [1, 10, 100, 1440, 1440, 1440]);
   });
 
-  void it("chance adds a twentieth at most", () => assert.equal(retryDelay(1, null, 1), 1.05 * MINUTE));
+  void it("chance adds a twentieth at most", () => {
+    assert.equal(retryDelay(1, null, 1, Infinity), 1.05 * MINUTE);
+  });
 
-  void it("the CA's Retry-After is kept, up to a day", () => {
-    assert.equal(retryDelay(1, 3 * HOUR, 0), 3 * HOUR);
-    assert.equal(retryDelay(1, 7 * DAY, 0), DAY);
-    assert.equal(retryDelay(4, MINUTE, 0), DAY);
+  void it("they are closer near the certificate's end, and hourly around it", () => {
+    const delays = [30 * DAY, 4 * DAY, 2 * DAY, DAY, 4 * HOUR, MINUTE, -MINUTE, -DAY, -30 * DAY].map(
+      (left) => retryDelay(50, null, 0, left) / HOUR,
+    );
+    assert.deepEqual(delays, [24, 24, 12, 6, 1, 1, 1, 6, 24]);
+    assert.equal(retryDelay(1, null, 0, MINUTE), MINUTE, "the first ones stay as close as they are");
+  });
+
+  void it("the CA's Retry-After is kept, up to a day and up to half of what is left", () => {
+    assert.equal(retryDelay(1, 3 * HOUR, 0, Infinity), 3 * HOUR);
+    assert.equal(retryDelay(1, 7 * DAY, 0, Infinity), DAY);
+    assert.equal(retryDelay(4, MINUTE, 0, Infinity), DAY);
+    assert.equal(retryDelay(1, DAY, 0, 2 * DAY), DAY);
+    assert.equal(retryDelay(1, DAY, 0, 10 * HOUR), 5 * HOUR);
+    assert.equal(retryDelay(1, DAY, 0, HOUR), HOUR);
   });
 });
 

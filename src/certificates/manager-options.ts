@@ -1,0 +1,17 @@
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logging/logger.ts";
+import type { CertificateAttempt, ServedCertificate } from "./status.ts";
+
+export interface CertificateManagerOptions {
+  /** Absolute path; made with mode 0700 where it is missing. */
+  readonly storage: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `again`: the workers may have something else than they were told, so all of it has to be sent. */
+  readonly onServe: (certificates: readonly ServedCertificate[], again: boolean) => Promise<void>;
+  readonly onAttempt: (attempt: CertificateAttempt) => void;
+  /** From 0 to below 1, for the jitter; Math.random unless given. */
+  readonly random?: () => number;
+  /** How often the clock is looked at, milliseconds; a minute unless given. */
+  readonly clockInterval?: number;
+}
