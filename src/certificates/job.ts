@@ -3,7 +3,6 @@ import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { certificateKey } from "../tls/certificate.ts";
 import { attemptIssuers, type AttemptContext } from "./attempt.ts";
-import { readPair } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
 import type { Issuer } from "./issuer.ts";
 import type { CertificateJournal } from "./journal-event.ts";
@@ -17,6 +16,7 @@ import { moment, sentenceOf } from "./sentences.ts";
 import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
 import { isUnderWay, loadNewest, type StoredCertificates } from "./stored-certificates.ts";
+import { mintTemporary } from "./temporary.ts";
 
 /** What all jobs share. */
 export interface JobContext extends AttemptContext {
@@ -52,6 +52,7 @@ export class CertificateJob {
   #turn: Promise<void> | null = null;
   /** An attempt is under way, or waits for its turn. */
   #attempting = false;
+  #isPostponed = false;
 
   constructor(plan: IssuedPlan, context: JobContext) {
     this.#plan = plan;
@@ -76,6 +77,7 @@ export class CertificateJob {
       if (await isUnderWay(this.#plan, stored)) kept.nextAttempt = this.#now;
       return;
     }
+    if (this.#plan.onDemand !== undefined) return;
     if (this.#isLocal) {
       await this.#attempt();
       if (kept.stored === null) throw kept.lastError?.error;
@@ -141,6 +143,7 @@ export class CertificateJob {
     await this.#wake();
     this.#ending.signal.throwIfAborted();
     if (kept.failures > before) throw kept.lastError?.error;
+    if (this.#isPostponed) throw new PaddockError("certificate.not-wanted", kept.notWanted);
   }
 
   /** Ends the order that is under way; resolves once it has cleaned up. */
@@ -177,7 +180,7 @@ export class CertificateJob {
 
   async #act(): Promise<void> {
     const kept = this.#kept;
-    if (kept.needsTemporary(this.#now)) {
+    if (this.#plan.onDemand === undefined && kept.needsTemporary(this.#now)) {
       const { stored, temporary } = kept;
       await this.#mintTemporary();
       if (stored !== null && temporary === null) {
@@ -207,6 +210,12 @@ export class CertificateJob {
     this.#attempting = true;
     let storedAt: number;
     try {
+      const postponed = (await this.#plan.onDemand?.postponed()) ?? null;
+      this.#isPostponed = postponed !== null;
+      if (postponed !== null) {
+        this.#kept.nextAttempt = postponed;
+        return;
+      }
       this.#adopt(await queue.run(setKey(this.#plan.names), this.#isLocal, signal, () => this.#order()));
       storedAt = this.#now;
       this.#recordNext();
@@ -237,12 +246,12 @@ export class CertificateJob {
     if (this.#ending.signal.aborted) return;
     const kept = this.#kept;
     kept.fail(error, this.#now, this.#context.random());
-    this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    // A domain that a customer has not pointed here yet is nothing to wake the operator for.
+    const isOurs = this.#plan.onDemand === undefined || kept.stored !== null;
+    if (isOurs) this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
     this.#recordNext();
-    const next = `Next attempt at ${moment(kept.nextAttempt)}; ${kept.meanwhile(this.#now)}.`;
-    const sentence = `no new certificate for ${kept.title} from ${sentenceOf(error)} ${next}`;
-    const level = kept.valid(this.#now) === null ? "error" : "warn";
-    this.#say("failing", level, sentence, { err: error, failures: kept.failures });
+    const level = isOurs && kept.valid(this.#now) === null ? "error" : "warn";
+    this.#say("failing", level, kept.failed(error, this.#now), { err: error, failures: kept.failures });
   }
 
   #adopt(stored: StoredCertificate): void {
@@ -251,13 +260,8 @@ export class CertificateJob {
   }
 
   async #mintTemporary(): Promise<void> {
-    const { local } = this.#context;
-    const issued = await local.issue({
-      names: this.#plan.names,
-      replaces: null,
-      signal: this.#ending.signal,
-    });
-    this.#kept.temporary = readPair(issued.chain, issued.key);
+    const [{ local }, { signal }] = [this.#context, this.#ending];
+    this.#kept.temporary = await mintTemporary(local, this.#plan.names, signal);
   }
 
   #recordNext(): void {
@@ -279,11 +283,8 @@ export class CertificateJob {
 
   /** `swapMilliseconds`: from stored until every worker had said that it serves it. */
   #sayValid(how: string, swap: { swapMilliseconds?: number } = {}): void {
-    const { stored, title, nextAttempt } = this.#kept;
-    if (stored === null) return;
-    const sentence = `certificate of ${stored.issuer} for ${title} ${how}, valid until ${moment(stored.notAfter)}`;
-    const fields = { fingerprint: stored.fingerprint, ...swap };
-    this.#say("valid", "info", `${sentence}; the next renewal is at ${moment(nextAttempt)}`, fields);
+    const fingerprint = this.#kept.stored?.fingerprint;
+    this.#say("valid", "info", this.#kept.found(how), { fingerprint, ...swap });
   }
 
   /** Each change of state is one line of the log. */

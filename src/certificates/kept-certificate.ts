@@ -97,12 +97,31 @@ export class KeptCertificate {
     return stored.renewal === null ? "renewal by its lifetime" : "renewal as the CA wishes (ARI)";
   }
 
+  /** A failed attempt, as a sentence for the log. */
+  failed(error: unknown, now: number): string {
+    const next = `Next attempt at ${moment(this.nextAttempt)}; ${this.meanwhile(now)}.`;
+    return `no new certificate for ${this.title} from ${sentenceOf(error)} ${next}`;
+  }
+
+  /** The stored one, as a sentence for the log; `how` it came. */
+  found(how: string): string {
+    const { issuer, notAfter } = this.stored ?? { issuer: "", notAfter: 0 };
+    const sentence = `certificate of ${issuer} for ${this.title} ${how}, valid until ${moment(notAfter)}`;
+    return `${sentence}; the next renewal is at ${moment(this.nextAttempt)}`;
+  }
+
+  /** Why an order on demand was not made, as a clause. */
+  get notWanted(): string {
+    return `nothing is ordered for ${this.title}: the app did not say yes, or it has not been used for long`;
+  }
+
   /** What is served while an attempt fails or is awaited, as a clause. */
   meanwhile(now: number): string {
     const stored = this.valid(now);
     if (stored !== null) return `the old one is served, which is valid until ${moment(stored.notAfter)}`;
     const standIns = this.served(now).filter(({ origin }) => origin === "stored");
     const covered = standIns.flatMap(({ names }) => names).join(", ");
+    if (standIns.length === 0 && this.temporary === null) return "nothing is served for it";
     const temporary = "a temporary one of the embedded CA is served, which browsers do not trust";
     return covered === ""
       ? temporary

@@ -1,20 +1,5 @@
 /**
- * The certificates of all sites. How the supervisor uses it:
- *
- *     const certificates = await CertificateManager.open({
- *       storage: configuration.storage, clock: systemClock, log, onServe, onAttempt,
- *     });
- *     const issuersOf = (configuration: Configuration) =>
- *       Promise.all(configuration.issuers.map((issuer) =>
- *         issuer.kind === "local"
- *           ? certificates.local
- *           : acmeIssuer(issuer, {
- *               email: configuration.email, accounts: certificates.stores.accounts(issuer.name), board, clock, version,
- *             })));
- *     const issuers = await issuersOf(configuration);
- *     await certificates.configure(
- *       configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers })),
- *     );
+ * The certificates of all sites. `supervisor/certificate-service.ts` puts it together with the CAs:
  *
  * - `onServe` gets the whole set each time that it changes, before `configure` resolves for the first time. It
  *   MUST resolve once all workers serve the set, and SHOULD send it to a worker that starts later by `served()`.
@@ -30,22 +15,25 @@
 import type { Clock } from "../clock.ts";
 import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
-import { canonicalName, covers } from "./certificate-pair.ts";
+import { byName } from "./by-name.ts";
 import { DamagedFiles } from "./damaged.ts";
 import { makeStorage } from "./durable-file.ts";
 import { EmbeddedCa } from "./embedded-ca.ts";
 import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
+import { sayFound } from "./found-certificates.ts";
 import type { Issuer } from "./issuer.ts";
 import { IssuerStores } from "./issuer-stores.ts";
 import { CertificateJob, type JobContext } from "./job.ts";
 import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
+import { OnDemandJob } from "./on-demand/on-demand-job.ts";
+import { OnDemandCertificates, type OnDemandTerms } from "./on-demand/on-demand-certificates.ts";
+import { RememberedNames } from "./on-demand/remembered-names.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
 import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
 import { Publication } from "./publication.ts";
-import { moment } from "./sentences.ts";
 import { ServedRecord } from "./served-record.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
@@ -80,6 +68,8 @@ export class CertificateManager {
   readonly rootCertificatePath: string;
   /** What has happened to each certificate, and who is told of it. */
   readonly journals: JournalStore;
+  /** Those of names that no site has. */
+  readonly onDemand: OnDemandCertificates;
   readonly #publication: Publication;
   readonly #watch: { close(): void };
   readonly #options: CertificateManagerOptions;
@@ -99,10 +89,17 @@ export class CertificateManager {
     const { storage, clock, log } = options;
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
-    return new CertificateManager(options, damaged, await EmbeddedCa.open({ storage, clock, damaged }));
+    const ca = await EmbeddedCa.open({ storage, clock, damaged });
+    const remembered = await RememberedNames.open({ storage, damaged, clock, log });
+    return new CertificateManager(options, damaged, ca, remembered);
   }
 
-  private constructor(options: CertificateManagerOptions, damaged: DamagedFiles, ca: EmbeddedCa) {
+  private constructor(
+    options: CertificateManagerOptions,
+    damaged: DamagedFiles,
+    ca: EmbeddedCa,
+    remembered: RememberedNames,
+  ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
     this.stores = new IssuerStores({ storage, damaged });
@@ -114,9 +111,10 @@ export class CertificateManager {
       log,
       onServe: options.onServe,
       served: () => this.served(),
-      onSent: () => record.note([...this.#jobs.values()]),
+      onSent: () => record.note(this.#all),
     });
-    this.#watch = watchEnding(() => this.status(), this.journals, clock);
+    const renewed = (): CertificateStatus[] => this.status().filter(({ onDemand }) => onDemand !== "lapsing");
+    this.#watch = watchEnding(renewed, this.journals, clock);
     this.local = new LocalIssuer(ca);
     this.rootCertificatePem = ca.rootCertificatePem;
     this.rootCertificatePath = ca.rootCertificatePath;
@@ -134,6 +132,7 @@ export class CertificateManager {
       isUnsent: () => this.#publication.isUnsent,
       publish: () => this.#publication.publish(),
     };
+    this.onDemand = new OnDemandCertificates(this.#context, remembered);
   }
 
   /**
@@ -141,19 +140,26 @@ export class CertificateManager {
    *
    * @throws PaddockError; nothing has changed then.
    */
-  async configure(wanted: readonly WantedCertificate[]): Promise<void> {
-    const turn = this.#configuring.then(() => this.#configure(wanted));
+  async configure(
+    wanted: readonly WantedCertificate[],
+    onDemand: OnDemandTerms | null = null,
+  ): Promise<void> {
+    const turn = this.#configuring.then(() => this.#configure(wanted, onDemand));
     this.#configuring = turn.catch(() => {});
     await turn;
   }
 
   /** What is served now: the set that `onServe` got last. */
   served(): ServedCertificate[] {
-    return [...this.#jobs.values()].flatMap((job) => job.served());
+    return [...[...this.#jobs.values()].flatMap((job) => job.served()), ...this.onDemand.served()];
   }
 
   status(): CertificateStatus[] {
-    return [...this.#jobs.values()].map((job) => job.status());
+    return this.#all.map((job) => job.status());
+  }
+
+  get #all(): (Job | OnDemandJob)[] {
+    return [...this.#jobs.values(), ...this.onDemand.jobs()];
   }
 
   /**
@@ -192,11 +198,8 @@ export class CertificateManager {
   }
 
   #jobOf(name: string): Job {
-    const wanted = canonicalName(name);
-    const jobs = [...this.#jobs.values()];
-    const exact = jobs.find((job) => job.status().names.includes(wanted));
-    const job = exact ?? jobs.find((job) => covers(job.status().names, wanted));
-    if (job !== undefined) return job;
+    const found = byName(this.#all, name);
+    if (found !== undefined) return found instanceof OnDemandJob ? found.job : found;
     throw new PaddockError("certificate.unknown-name", `no site has the name ${name}`, {
       fix: "Use a name that `paddock certs list` shows.",
     });
@@ -209,14 +212,13 @@ export class CertificateManager {
 
   /** The names of the certificate that serves `name`; the journal is under these. Null where there is none. */
   namesFor(name: string): readonly string[] | null {
-    const wanted = canonicalName(name);
-    const all = this.status().map(({ names }) => names);
-    return all.find((names) => names.includes(wanted)) ?? all.find((names) => covers(names, wanted)) ?? null;
+    return byName(this.#all, name)?.status().names ?? null;
   }
 
   /** Resolves when no order and no other work is under way. */
   async settled(): Promise<void> {
     await this.#configuring;
+    await this.onDemand.settled();
     await Promise.all([...this.#jobs.values()].map((job) => job.settled()));
     await this.#finishing;
     await this.#publication.settled();
@@ -228,12 +230,12 @@ export class CertificateManager {
     this.#ending.abort();
     this.#watch.close();
     await this.#configuring;
-    await Promise.all([...this.#jobs.values()].map((job) => job.close()));
+    await Promise.all([this.onDemand.close(), ...[...this.#jobs.values()].map((job) => job.close())]);
     await Promise.all(this.#closing);
     await this.journals.written();
   }
 
-  async #configure(wanted: readonly WantedCertificate[]): Promise<void> {
+  async #configure(wanted: readonly WantedCertificate[], onDemand: OnDemandTerms | null): Promise<void> {
     if (this.#closed) throw new PaddockError("certificate.closed", "the certificates are being shut down");
     const plans = planCertificates(wanted, this.local);
     this.#wanted = Math.max(1, plans.length);
@@ -265,22 +267,17 @@ export class CertificateManager {
       if (job instanceof CertificateJob && plan.kind === "issued" && !fresh.has(job))
         job.update(plan, stored);
     }
+    await this.onDemand.configure(onDemand, new Set(wanted.flatMap(({ names }) => names)), stored);
     await this.#publication.publish();
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);
-    if (quietly) this.#sayFound(opened);
+    if (quietly)
+      sayFound(
+        opened.map((job) => job.status()),
+        this.#options.log,
+      );
     const issuers = [...new Set(wanted.flatMap((site) => site.issuers))];
     this.#finishing = finishRevocations(issuers, this.#ending.signal, this.#context);
-  }
-
-  #sayFound(opened: readonly Job[]): void {
-    const found = opened.map((job) => job.status()).filter(({ state }) => state === "valid");
-    const first = Math.min(...found.map(({ notAfter }) => notAfter ?? Infinity));
-    this.#options.log.info(
-      { certificates: found.length },
-      `${found.length} of ${opened.length} certificates found in the storage or in their files` +
-        (found.length === 0 ? "" : `; the first of them ends at ${moment(first)}`),
-    );
   }
 
   async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {
