@@ -4,6 +4,7 @@ import type {
   PathConfiguration,
   SiteConfiguration,
 } from "./config/configuration.ts";
+import { isOnDemandName } from "./config/on-demand-name.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import { filtersInOrder, type ResponseFilter } from "./exchange/response-filter.ts";
 import { answerAcmeChallenge, isAcmeChallenge } from "./handlers/acme-challenge.ts";
@@ -58,6 +59,8 @@ export interface PipelineState {
   readonly challenges: ReadonlyMap<string, string>;
   readonly certificates: CertificateTable;
   readonly maintenance: MaintenanceTable;
+  /** Told of the names on demand that get requests. */
+  readonly used: { note(name: string): void };
 }
 
 /** Made when its first request comes, unless rules have to be there for the other workers' reports. */
@@ -73,6 +76,8 @@ interface SiteEntry {
  */
 export class Pipeline {
   readonly #sites = new Map<string, SiteEntry>();
+  /** The site of the names that no site has. */
+  #onDemand: SiteEntry | null = null;
   readonly #state: () => PipelineState;
   readonly #httpsPort: number | null;
   readonly #counts: RequestCounts;
@@ -109,11 +114,12 @@ export class Pipeline {
       if (this.#httpsPort !== null) return this.#toHttps(exchange, this.#httpsPort);
     }
     const host = hostName(exchange.host);
-    const site = this.#find(host);
+    const site = this.#find(host) ?? this.#findOnDemand(host);
     if (site === undefined || !this.#state().certificates.covers(exchange.serverName, host)) {
       exchange.failure = `no site called ${host} on this connection; add the name to a site if it should be served`;
       return respondWithError(exchange, 421);
     }
+    if (this.#onDemand?.site === site) this.#state().used.note(host);
     exchange.site = site.name;
     exchange.errorPages = site.errorPages;
     if (site.canonical !== null && site.canonical !== host)
@@ -132,7 +138,7 @@ export class Pipeline {
 
   #toHttps(exchange: Exchange, port: number): void {
     const host = hostName(exchange.host);
-    const site = this.#find(host);
+    const site = this.#find(host) ?? this.#redirectOnDemand(host);
     if (site === undefined) {
       exchange.failure = `no site called ${host}; add the name to a site if it should be served`;
       return respondWithError(exchange, 421);
@@ -143,7 +149,26 @@ export class Pipeline {
 
   #find(host: string): Site | undefined {
     const entry = this.#sites.get(host) ?? this.#sites.get(`*${host.slice(Math.max(0, host.indexOf(".")))}`);
-    return entry === undefined ? undefined : (entry.site ??= this.#make(entry.configuration));
+    return entry === undefined ? undefined : this.#site(entry);
+  }
+
+  /** Over https a name has proven by its certificate that the app knows it. */
+  #findOnDemand(host: string): Site | undefined {
+    if (this.#onDemand === null) return undefined;
+    if (this.#state().certificates.fingerprint(host) === null) return undefined;
+    return this.#site(this.#onDemand);
+  }
+
+  /** Port 80 sends to https whatever might get a certificate there, and asks nobody. */
+  #redirectOnDemand(host: string): Site | undefined {
+    const entry = this.#onDemand;
+    if (entry === null || !isOnDemandName(host, entry.configuration.onDemand?.local === true))
+      return undefined;
+    return this.#site(entry);
+  }
+
+  #site(entry: SiteEntry): Site {
+    return (entry.site ??= this.#make(entry.configuration));
   }
 
   #add(configuration: SiteConfiguration): void {
@@ -152,6 +177,7 @@ export class Pipeline {
     if ([protection, ...paths.map((path) => path.protection)].some(({ rateLimit }) => rateLimit !== null))
       entry.site = this.#make(configuration);
     for (const name of configuration.names) this.#sites.set(name, entry);
+    if (configuration.onDemand !== null) this.#onDemand = entry;
   }
 
   #make(site: SiteConfiguration): Site {

@@ -47,6 +47,8 @@ export type WorkerOrder =
   | { readonly id: number; readonly type: "counts" }
   /** Which certificates does it hold for these names? Answered by `fingerprints`. */
   | { readonly id: number; readonly type: "held"; readonly names: readonly string[] }
+  /** The answer to `wanted`; `holds` as WantedNames takes it. */
+  | { readonly id: number; readonly type: "answered"; readonly name: string; readonly holds: number }
   /** So many requests at a time from this worker to the upstream. */
   | { readonly id: number; readonly type: "limit"; readonly upstream: string; readonly limit: number }
   /** What another worker, by its process id, told. */
@@ -71,6 +73,10 @@ export type WorkerReport =
   | { readonly type: "loads"; readonly loads: Readonly<Record<string, UpstreamLoad>> }
   /** For the other workers; sent when there is something to tell, and at most ten times a second. */
   | { readonly type: "usage"; readonly usage: WorkerUsage }
+  /** A client called us by this name, which has no certificate; `client` as WantedNames has it. Once until answered. */
+  | { readonly type: "wanted"; readonly name: string; readonly client: string | null }
+  /** Names on demand that got requests; each once an hour. */
+  | { readonly type: "used"; readonly names: readonly string[] }
   | {
       readonly type: "done";
       readonly id: number;

@@ -34,10 +34,11 @@ export class JobVoice {
     );
   }
 
-  sayFailure(error: unknown, now: number): void {
+  /** `isOurs`: not of a name that somebody else may not have pointed here yet. */
+  sayFailure(error: unknown, now: number, isOurs: boolean): void {
     const { title, nextAttempt, failures } = this.#kept;
     const next = `Next attempt at ${moment(nextAttempt)}; ${this.#kept.meanwhile(now)}.`;
-    const level = this.#kept.valid(now) === null ? "error" : "warn";
+    const level = isOurs && this.#kept.valid(now) === null ? "error" : "warn";
     const sentence = `no new certificate for ${title} from ${sentenceOf(error)} ${next}`;
     this.say("failing", level, sentence, { err: error, failures });
   }

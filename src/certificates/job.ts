@@ -1,16 +1,14 @@
 import type { Timer } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
-import { attemptIssuers, type AttemptContext } from "./attempt.ts";
-import { readPair } from "./certificate-pair.ts";
+import { attemptIssuers } from "./attempt.ts";
 import { setKey } from "./file-name.ts";
 import type { Issuer } from "./issuer.ts";
 import { JobVoice } from "./job-voice.ts";
 import type { CertificateJournal } from "./journal-event.ts";
-import type { JournalStore } from "./journal-store.ts";
 import { journalText } from "./journal-text.ts";
+import type { JobContext } from "./job-context.ts";
 import { KeptCertificate } from "./kept-certificate.ts";
-import type { OrderQueue } from "./order-queue.ts";
 import type { CertificatePlan } from "./plan.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
 import { sentenceOf } from "./sentences.ts";
@@ -18,21 +16,7 @@ import { servedKeys } from "./served.ts";
 import type { CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
 import { isUnderWay, loadNewest, type StoredCertificates } from "./stored-certificates.ts";
-
-/** What all jobs share. */
-export interface JobContext extends AttemptContext {
-  readonly local: Issuer;
-  readonly journals: JournalStore;
-  readonly queue: OrderQueue;
-  /** From 0 to below 1. */
-  readonly random: () => number;
-  /** Milliseconds to wait with what all certificates ask their CA for at the start, so that it is not at once. */
-  readonly spread: () => number;
-  /** Whether the last set did not reach the workers. */
-  readonly isUnsent: () => boolean;
-  /** Sends the whole set of served certificates if it changed; resolves once that is done. Never rejects. */
-  readonly publish: () => Promise<void>;
-}
+import { mintTemporary } from "./temporary.ts";
 
 type IssuedPlan = Extract<CertificatePlan, { kind: "issued" }>;
 
@@ -54,6 +38,7 @@ export class CertificateJob {
   #turn: Promise<void> | null = null;
   /** An attempt is under way, or waits for its turn. */
   #attempting = false;
+  #isPostponed = false;
 
   constructor(plan: IssuedPlan, context: JobContext) {
     this.#plan = plan;
@@ -83,6 +68,7 @@ export class CertificateJob {
       if (await isUnderWay(this.#plan, stored)) kept.nextAttempt = this.#now;
       return;
     }
+    if (this.#plan.onDemand !== undefined) return;
     if (this.#isLocal) {
       await this.#attempt();
       if (kept.stored === null) throw kept.lastError?.error;
@@ -159,6 +145,7 @@ export class CertificateJob {
     await this.#wake();
     this.#ending.signal.throwIfAborted();
     if (kept.failures > before) throw kept.lastError?.error;
+    if (this.#isPostponed) throw new PaddockError("certificate.not-wanted", kept.notWanted);
   }
 
   /** Ends the order that is under way; resolves once it has cleaned up. */
@@ -195,7 +182,7 @@ export class CertificateJob {
 
   async #act(): Promise<void> {
     const kept = this.#kept;
-    if (kept.needsTemporary(this.#now)) await this.#mintTemporary();
+    if (this.#plan.onDemand === undefined && kept.needsTemporary(this.#now)) await this.#mintTemporary();
     this.#voice.sayEnd(this.#now);
     await this.#publishChange();
     if (kept.nextRenewalInfo <= this.#now) {
@@ -219,6 +206,12 @@ export class CertificateJob {
     this.#attempting = true;
     let storedAt: number;
     try {
+      const postponed = (await this.#plan.onDemand?.postponed()) ?? null;
+      this.#isPostponed = postponed !== null;
+      if (postponed !== null) {
+        this.#kept.nextAttempt = postponed;
+        return;
+      }
       this.#adopt(await queue.run(setKey(this.#plan.names), this.#isLocal, signal, () => this.#order()));
       storedAt = this.#now;
       this.#recordNext();
@@ -250,9 +243,11 @@ export class CertificateJob {
     if (this.#ending.signal.aborted) return;
     const kept = this.#kept;
     kept.fail(error, this.#now, this.#context.random());
-    this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    // A domain that a customer has not pointed here yet is nothing to wake the operator for.
+    const isOurs = this.#plan.onDemand === undefined || kept.stored !== null;
+    if (isOurs) this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
     this.#recordNext();
-    this.#voice.sayFailure(error, this.#now);
+    this.#voice.sayFailure(error, this.#now, isOurs);
   }
 
   #adopt(stored: StoredCertificate): void {
@@ -269,13 +264,8 @@ export class CertificateJob {
   }
 
   async #mintTemporary(): Promise<void> {
-    const { local } = this.#context;
-    const issued = await local.issue({
-      names: this.#plan.names,
-      replaces: null,
-      signal: this.#ending.signal,
-    });
-    this.#kept.temporary = readPair(issued.chain, issued.key);
+    const [{ local }, { signal }] = [this.#context, this.#ending];
+    this.#kept.temporary = await mintTemporary(local, this.#plan.names, signal);
   }
 
   #recordNext(): void {

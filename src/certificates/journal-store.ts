@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { DamagedFiles } from "./damaged.ts";
-import { listFolder, makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
+import { listFolder, makePrivateFolder, readIfThere, removeDurably, writeDurably } from "./durable-file.ts";
 import { begin, deliverable, reached, settle, tell, type PendingNotice } from "./episode.ts";
 import { fileNameForSet, setKey } from "./file-name.ts";
 import {
@@ -87,6 +87,13 @@ export class JournalStore {
     await this.written();
     const journal = await this.#load(names);
     return withFailed(journal, this.#unwritten.get(setKey(names)));
+  }
+
+  /** The whole journal; nothing may be recorded in it any more. */
+  async remove(names: readonly string[]): Promise<void> {
+    await this.written();
+    this.#unwritten.delete(setKey(names));
+    await removeDurably(this.#path(names));
   }
 
   /** Resolves when all that can be written has been written. */

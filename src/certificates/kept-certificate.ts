@@ -125,6 +125,11 @@ export class KeptCertificate {
     return stored.renewal === null ? "renewal by its lifetime" : "renewal as the CA wishes (ARI)";
   }
 
+  /** Why an order on demand was not made, as a clause. */
+  get notWanted(): string {
+    return `nothing is ordered for ${this.title}: the app did not say yes, or it has not been used for long`;
+  }
+
   /** What is served while an attempt fails or is awaited, as a clause. */
   meanwhile(now: number): string {
     const { stored } = this;
@@ -136,6 +141,8 @@ export class KeptCertificate {
       stored === null
         ? "a temporary one of the embedded CA is served, which browsers do not trust"
         : `the old one is served on, which ended at ${moment(stored.notAfter)}`;
+    if (standIns.length === 0 && this.temporary === null && stored === null)
+      return "nothing is served for it";
     return covered === ""
       ? temporary
       : `an older one is served for ${covered}, and for the rest ${temporary}`;

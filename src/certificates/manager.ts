@@ -1,20 +1,5 @@
 /**
- * The certificates of all sites. How the supervisor uses it:
- *
- *     const certificates = await CertificateManager.open({
- *       storage: configuration.storage, clock: systemClock, log, onServe, onAttempt,
- *     });
- *     const issuersOf = (configuration: Configuration) =>
- *       Promise.all(configuration.issuers.map((issuer) =>
- *         issuer.kind === "local"
- *           ? certificates.local
- *           : acmeIssuer(issuer, {
- *               email: configuration.email, accounts: certificates.stores.accounts(issuer.name), board, clock, version,
- *             })));
- *     const issuers = await issuersOf(configuration);
- *     await certificates.configure(
- *       configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers })),
- *     );
+ * The certificates of all sites. `supervisor/certificate-service.ts` puts it together with the CAs:
  *
  * - `onServe` gets the whole set each time that it changes, before `configure` resolves for the first time. It
  *   MUST resolve once all workers serve the set, and SHOULD send it to a worker that starts later by `served()`.
@@ -38,10 +23,14 @@ import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
 import type { Issuer } from "./issuer.ts";
 import { IssuerStores } from "./issuer-stores.ts";
-import { CertificateJob, type JobContext } from "./job.ts";
+import { CertificateJob } from "./job.ts";
+import type { JobContext } from "./job-context.ts";
 import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import type { CertificateManagerOptions } from "./manager-options.ts";
+import { OnDemandJob } from "./on-demand/on-demand-job.ts";
+import { OnDemandCertificates, type OnDemandTerms } from "./on-demand/on-demand-certificates.ts";
+import { RememberedNames } from "./on-demand/remembered-names.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
 import { sayFound } from "./found.ts";
@@ -69,6 +58,8 @@ export class CertificateManager {
   readonly rootCertificatePath: string;
   /** What has happened to each certificate, and who is told of it. */
   readonly journals: JournalStore;
+  /** Those of names that no site has. */
+  readonly onDemand: OnDemandCertificates;
   readonly #publication: Publication;
   readonly #watches: readonly { close(): void }[];
   readonly #options: CertificateManagerOptions;
@@ -88,10 +79,17 @@ export class CertificateManager {
     const { storage, clock, log } = options;
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
-    return new CertificateManager(options, damaged, await EmbeddedCa.open({ storage, clock, damaged }));
+    const ca = await EmbeddedCa.open({ storage, clock, damaged });
+    const remembered = await RememberedNames.open({ storage, damaged, clock, log });
+    return new CertificateManager(options, damaged, ca, remembered);
   }
 
-  private constructor(options: CertificateManagerOptions, damaged: DamagedFiles, ca: EmbeddedCa) {
+  private constructor(
+    options: CertificateManagerOptions,
+    damaged: DamagedFiles,
+    ca: EmbeddedCa,
+    remembered: RememberedNames,
+  ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
     this.stores = new IssuerStores({ storage, damaged });
@@ -103,10 +101,11 @@ export class CertificateManager {
       log,
       onServe: options.onServe,
       served: () => this.served(),
-      onSent: () => record.note([...this.#jobs.values()]),
+      onSent: () => record.note(this.#all),
     });
+    const renewed = (): CertificateStatus[] => this.status().filter(({ onDemand }) => onDemand !== "lapsing");
     this.#watches = [
-      watchEnding(() => this.status(), this.journals, clock),
+      watchEnding(renewed, this.journals, clock),
       watchClock(options, (by) => this.#replan(by)),
     ];
     this.local = new LocalIssuer(ca);
@@ -127,6 +126,7 @@ export class CertificateManager {
       isUnsent: () => this.#publication.isUnsent,
       publish: () => this.#publication.publish(),
     };
+    this.onDemand = new OnDemandCertificates(this.#context, remembered);
   }
 
   /**
@@ -134,19 +134,26 @@ export class CertificateManager {
    *
    * @throws PaddockError; nothing has changed then.
    */
-  async configure(wanted: readonly WantedCertificate[]): Promise<void> {
-    const turn = this.#configuring.then(() => this.#configure(wanted));
+  async configure(
+    wanted: readonly WantedCertificate[],
+    onDemand: OnDemandTerms | null = null,
+  ): Promise<void> {
+    const turn = this.#configuring.then(() => this.#configure(wanted, onDemand));
     this.#configuring = turn.catch(() => {});
     await turn;
   }
 
   /** What is served now: the set that `onServe` got last. */
   served(): ServedCertificate[] {
-    return [...this.#jobs.values()].flatMap((job) => job.served());
+    return [...[...this.#jobs.values()].flatMap((job) => job.served()), ...this.onDemand.served()];
   }
 
   status(): CertificateStatus[] {
-    return [...this.#jobs.values()].map((job) => job.status());
+    return this.#all.map((job) => job.status());
+  }
+
+  get #all(): (Job | OnDemandJob)[] {
+    return [...this.#jobs.values(), ...this.onDemand.jobs()];
   }
 
   /**
@@ -185,8 +192,8 @@ export class CertificateManager {
   }
 
   #jobOf(name: string): Job {
-    const job = findByName([...this.#jobs.values()], name, (one) => one.status().names);
-    if (job !== null) return job;
+    const found = findByName(this.#all, name, (one) => one.status().names);
+    if (found !== null) return found instanceof OnDemandJob ? found.job : found;
     throw new PaddockError("certificate.unknown-name", `no site has the name ${name}`, {
       fix: "Use a name that `paddock certs list` shows.",
     });
@@ -204,12 +211,13 @@ export class CertificateManager {
 
   /** The names of the certificate that serves `name`; the journal is under these. Null where there is none. */
   namesFor(name: string): readonly string[] | null {
-    return findByName(this.status(), name, ({ names }) => names)?.names ?? null;
+    return findByName(this.#all, name, (one) => one.status().names)?.status().names ?? null;
   }
 
   /** Resolves when no order and no other work is under way. */
   async settled(): Promise<void> {
     await this.#configuring;
+    await this.onDemand.settled();
     await Promise.all([...this.#jobs.values()].map((job) => job.settled()));
     await this.#finishing;
     await this.#publication.settled();
@@ -221,12 +229,12 @@ export class CertificateManager {
     this.#ending.abort();
     for (const watch of this.#watches) watch.close();
     await this.#configuring;
-    await Promise.all([...this.#jobs.values()].map((job) => job.close()));
+    await Promise.all([this.onDemand.close(), ...[...this.#jobs.values()].map((job) => job.close())]);
     await Promise.all(this.#closing);
     await this.journals.written();
   }
 
-  async #configure(wanted: readonly WantedCertificate[]): Promise<void> {
+  async #configure(wanted: readonly WantedCertificate[], onDemand: OnDemandTerms | null): Promise<void> {
     if (this.#closed) throw new PaddockError("certificate.closed", "the certificates are being shut down");
     const plans = planCertificates(wanted, this.local);
     this.#wanted = Math.max(1, plans.length);
@@ -258,6 +266,7 @@ export class CertificateManager {
       if (job instanceof CertificateJob && plan.kind === "issued" && !fresh.has(job))
         job.update(plan, stored);
     }
+    await this.onDemand.configure(onDemand, new Set(wanted.flatMap(({ names }) => names)), stored);
     await this.#publication.publish();
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);
@@ -268,7 +277,9 @@ export class CertificateManager {
 
   #replan(by: number): void {
     this.#context.clockDoubt.forget();
-    for (const job of this.#jobs.values()) if (job instanceof CertificateJob) job.replan(by);
+    const demanded = this.onDemand.jobs().map(({ job }) => job);
+    for (const job of [...this.#jobs.values(), ...demanded])
+      if (job instanceof CertificateJob) job.replan(by);
   }
 
   async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {

@@ -13,9 +13,20 @@ export interface WantedCertificate {
   readonly issuers: readonly Issuer[];
 }
 
+/** Whether a name is still wanted; asked before each order. */
+export interface OnDemandLeave {
+  /** Until when there is no order, milliseconds since the epoch; null where one may begin. MUST NOT reject. */
+  postponed(): Promise<number | null>;
+}
+
 /** One certificate to obtain or to read. Two plans with the same `key` are the same certificate. */
 export type CertificatePlan = { readonly key: string; readonly names: readonly [string, ...string[]] } & (
-  | { readonly kind: "issued"; readonly issuers: readonly [Issuer, ...Issuer[]] }
+  | {
+      readonly kind: "issued";
+      readonly issuers: readonly [Issuer, ...Issuer[]];
+      /** For a name that the configuration does not know: nothing is served for it but its own certificate. */
+      readonly onDemand?: OnDemandLeave;
+    }
   | { readonly kind: "files"; readonly files: { readonly cert: string; readonly key: string } }
 );
 

@@ -32,6 +32,8 @@ export interface CertificateStatus {
   readonly failures: number;
   readonly lastError: { readonly message: string; readonly at: number } | null;
   readonly serving: "stored" | "temporary";
+  /** Only of a name on demand. `lapsing`: it is not renewed, since nobody uses it or the app said no. */
+  readonly onDemand?: "kept" | "lapsing";
 }
 
 /** A certificate to serve, and where it is from. */
@@ -39,6 +41,9 @@ export interface ServedCertificate extends TlsCertificate {
   readonly issuer: string;
   readonly origin: "stored" | "temporary";
 }
+
+/** What stands for every name on demand in metrics, whose labels are from bounded sets: strangers bring these up. */
+export const ON_DEMAND = "on-demand";
 
 /** One attempt at one issuer, for metrics. */
 export interface CertificateAttempt {

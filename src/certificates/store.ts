@@ -4,7 +4,14 @@ import { setImmediate } from "node:timers/promises";
 import { messageOf, PaddockError } from "../errors.ts";
 import { canonicalName, readPair, type CertificatePair } from "./certificate-pair.ts";
 import type { DamagedFiles } from "./damaged.ts";
-import { listFolder, makePrivateFolder, readIfThere, readNow, writeDurably } from "./durable-file.ts";
+import {
+  listFolder,
+  makePrivateFolder,
+  readIfThere,
+  readNow,
+  removeDurably,
+  writeDurably,
+} from "./durable-file.ts";
 import { fileNameFor, fileNameForSet } from "./file-name.ts";
 import { RevokedCertificates } from "./revoked.ts";
 
@@ -58,6 +65,12 @@ export class CertificateStore {
     await makePrivateFolder(this.#folder);
     await makePrivateFolder(join(this.#folder, fileNameFor(issuer)));
     await writeDurably(this.#path(issuer, names), storedText(certificate));
+  }
+
+  /** Those of every issuer for exactly these names. */
+  async remove(names: readonly string[]): Promise<void> {
+    for (const issuer of await listFolder(this.#folder))
+      await removeDurably(join(this.#folder, issuer, `${fileNameForSet(names)}.json`));
   }
 
   /** All readable ones, of all issuers. */

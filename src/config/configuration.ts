@@ -237,6 +237,18 @@ export type CertificateChoice =
   | { readonly kind: "local" }
   | { readonly kind: "files"; readonly cert: string; readonly key: string };
 
+/** Certificates for names that no site has, if the app says that they are its own. */
+export interface OnDemandConfiguration {
+  /** A path of the site's app, which begins with a slash, or a URL. */
+  readonly ask: string;
+  /** So many names may get their first certificate (`requests`) in `per` milliseconds. */
+  readonly limit: { readonly requests: number; readonly per: number };
+  /** For a handshake. */
+  readonly wait: number;
+  /** The embedded CA makes them. */
+  readonly local: boolean;
+}
+
 export interface CookieConfiguration {
   readonly secure: boolean;
   /** Names of cookies that get HttpOnly. */
@@ -254,6 +266,8 @@ export interface SiteConfiguration {
   /** Files that the app names in X-Accel-Redirect or X-Sendfile. Longest prefix first. */
   readonly internal: readonly StaticMapping[];
   readonly certificate: CertificateChoice;
+  /** Null but for one site at most. */
+  readonly onDemand: OnDemandConfiguration | null;
   /** maxAge in milliseconds; null means that no HSTS field is added. */
   readonly hsts: {
     readonly maxAge: number;

@@ -182,6 +182,14 @@ export const FORMATS = {
     if ("problem" in result) fail(result.problem);
   }),
   authServer: scalar("`http://HOST:PORT/PATH` or `unix:PATH`", (text) => parsed(parseAuthServer(text, "/"))),
+  onDemandAsk: scalar("path, or `http://…` or `https://…`", (text) => {
+    if (text.startsWith("/")) return FORMATS.urlPath.check(text);
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password + url.hash !== "")
+      fail(
+        `${show(text)} is neither a path nor an http or https URL; write for example /tls-allowed or http://127.0.0.1:8000/tls-allowed`,
+      );
+  }),
   authFields: list("list of field names", (text) => {
     checkFieldName(text);
     // WSGI cannot tell _ from -, and what only Paddock may say is dropped from every request.

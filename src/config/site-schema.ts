@@ -1,3 +1,4 @@
+import { ON_DEMAND } from "./on-demand-schema.ts";
 import { protectionKeys } from "./protection-schema.ts";
 import type { Section } from "./section.ts";
 
@@ -84,6 +85,13 @@ export const SITE_SECTION: Section = {
     section: CERTIFICATE_FILES,
     or: { format: "certificate", default: "auto" },
     env: "PADDOCK_CERTIFICATE",
+  },
+  onDemand: {
+    doc: "The site also serves names that no site has, if the app says that they are its own: the first handshake obtains the certificate. See [certificates-on-demand.md](certificates-on-demand.md).",
+    nested: "one",
+    section: ON_DEMAND,
+    or: { format: "off", default: null },
+    env: "PADDOCK_ON_DEMAND",
   },
   hsts: {
     doc: "Strict-Transport-Security, sent over https where the app did not send it. `false` adds none.",

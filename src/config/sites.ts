@@ -15,6 +15,7 @@ import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { readErrorPages } from "./error-pages.ts";
 import { checkFile, checkFolder } from "./files.ts";
 import { prefixProblem } from "./formats.ts";
+import { assembleOnDemand, checkOneOnDemand } from "./on-demand.ts";
 import { inForce, ownProtection, type OwnProtection } from "./protection.ts";
 import { isLocalName } from "./local-names.ts";
 import { nearest } from "./nearest.ts";
@@ -60,6 +61,7 @@ export function assembleSites(
         ? "there is no configuration: write paddock.yaml, or set PADDOCK_NAMES and PADDOCK_UPSTREAM"
         : "there are no sites; add one with names and upstream",
     );
+  checkOneOnDemand(sections, context);
   const known: KnownNames = new Map();
   return sections.flatMap((section) => assembleSite(section, known, upstreams, issuance, context) ?? []);
 }
@@ -93,6 +95,7 @@ function assembleSite(
     static: mappings,
     internal: assembleInternal(section, mappings, context),
     certificate,
+    onDemand: assembleOnDemand(section, { upstream, certificate, issuers: issuance.issuers }, context),
     // `hsts: false` is a word in place of the section, which is absent then.
     hsts: (one["hsts"]?.values ?? null) as SiteConfiguration["hsts"],
     headers: Object.fromEntries(values["headers"] as [string, string | null][]),

@@ -5,6 +5,7 @@ import { CertificateManager } from "../certificates/manager.ts";
 import type { CertificateManagerOptions } from "../certificates/manager-options.ts";
 import { systemClock } from "../clock.ts";
 import type { Configuration } from "../config/configuration.ts";
+import { Permissions } from "../certificates/on-demand/permission.ts";
 import { HookTurns } from "../dns/hook.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
@@ -15,12 +16,14 @@ import { ConfiguredChallenges, type ProvingParts } from "./configured-challenges
 import type { ControlCommands } from "./control-server.ts";
 import { issuerCommands } from "./certificate-commands.ts";
 import { nameOf } from "./certificate-orders.ts";
+import { appQuestion } from "./on-demand/app-question.ts";
 import { ProvenChallenges } from "./proven-challenges.ts";
 
 /** Milliseconds for the CA's directory. */
 const PROFILE_PATIENCE = 30_000;
 
-type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
+type WantedCertificates = Parameters<CertificateManager["configure"]>;
+type OnDemandTerms = WantedCertificates[1];
 
 /** Puts the certificates, the CAs that they come from and the workers together. */
 export class CertificateService {
@@ -50,7 +53,11 @@ export class CertificateService {
     this.#log = proving.log;
   }
 
-  /** @throws PaddockError where a file of the configuration cannot be read; nothing has changed then. */
+  /**
+   * What the manager is configured with.
+   *
+   * @throws PaddockError where a file of the configuration cannot be read; nothing has changed then.
+   */
   async wanted(configuration: Configuration): Promise<WantedCertificates> {
     const { manager } = this;
     const board = new ConfiguredChallenges(configuration, this.#proving);
@@ -73,7 +80,26 @@ export class CertificateService {
     );
     this.#acme = issuers.filter((issuer) => issuer instanceof AcmeIssuer);
     for (const issuer of this.#acme) void this.#checkProfile(issuer);
-    return configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers }));
+    const sites = configuration.sites.map(({ names, certificate }) => ({
+      names,
+      choice: certificate,
+      issuers,
+    }));
+    return [sites, this.#onDemand(configuration, issuers)];
+  }
+
+  #onDemand({ sites }: Configuration, issuers: readonly Issuer[]): OnDemandTerms {
+    const { local } = this.manager;
+    const site = sites.find(({ onDemand }) => onDemand !== null);
+    const settings = site?.onDemand ?? null;
+    if (site === undefined || settings === null) return null;
+    // As for the names of sites, the embedded CA is no fallback for those outside.
+    const [first = local, ...others] = settings.local ? [] : issuers.filter((issuer) => issuer !== local);
+    return {
+      issuers: [first, ...others],
+      limit: settings.limit,
+      permissions: new Permissions(appQuestion(site, settings, this.#log), systemClock),
+    };
   }
 
   /** Said at the start, and not only by the first order, which may be weeks away. */

@@ -6,6 +6,7 @@ import { createLogger, type Logger } from "../logging/logger.ts";
 import { Exposition } from "../metrics/exposition.ts";
 import { VERSION } from "../version.ts";
 import { openAdminListener } from "./admin.ts";
+import { certificateFacts, labelOf } from "./certificate-facts.ts";
 import { CertificateService } from "./certificate-service.ts";
 import { CertificateWatch } from "./certificate-watch.ts";
 import { WorkerChallengeBoard } from "./challenge-board.ts";
@@ -15,6 +16,7 @@ import { openControlSocket } from "./control-server.ts";
 import { describe, Listeners } from "./listeners.ts";
 import type { DaemonStatus } from "./status.ts";
 import { purgeRequest, type PurgeRequest } from "./purge.ts";
+import { WantedRequests } from "./on-demand/wanted-requests.ts";
 import { notifySystemd, startWatchdog } from "./systemd.ts";
 import { Workers } from "./workers.ts";
 
@@ -74,13 +76,14 @@ export class Supervisor {
       this.#board,
     );
     this.#certificates = certificates;
+    this.#workers.onDemand = new WantedRequests(certificates.manager.onDemand);
     const watch = new CertificateWatch({
       manager: certificates.manager,
       workers: this.#workers,
       sockets: () => this.#listeners.sockets,
       configuration,
       log: this.#log,
-      onRepaired: (name) => this.#exposition.repaired(name),
+      onRepaired: (name) => this.#exposition.repaired(labelOf(name, certificates.manager.status())),
     });
     this.#watch = watch;
     this.#maintenance = await MaintenanceState.open(configuration.storage, this.#log);
@@ -100,7 +103,7 @@ export class Supervisor {
     // Port 80 first: an order may begin as soon as the certificates are configured.
     this.#limits.configure(configuration);
     await this.#workers.setSockets(this.#listeners.sockets);
-    await certificates.manager.configure(await certificates.wanted(configuration));
+    await certificates.manager.configure(...(await certificates.wanted(configuration)));
     await certificates.acmeServer.configure(configuration.localCa.acme);
     if (configuration.admin.listen !== null) {
       const sources = {
@@ -180,7 +183,7 @@ export class Supervisor {
       this.#limits.configure(configuration);
       this.#listeners.closeOthers(configuration.listen);
       await this.#workers.setSockets(this.#listeners.sockets);
-      await certificates.manager.configure(wanted);
+      await certificates.manager.configure(...wanted);
       this.#watch?.configure(configuration);
       this.#configuration = configuration;
       this.#log.level = configuration.log.level;
@@ -263,19 +266,9 @@ export class Supervisor {
   }
 
   async metrics(): Promise<string> {
-    const seconds = (time: number | null): number | null => (time === null ? null : Math.round(time / 1000));
-    const certificates = (this.#certificates?.manager.status() ?? []).flatMap((certificate) =>
-      certificate.names.map((name) => ({
-        name,
-        issuer: certificate.issuer,
-        expiry: seconds(certificate.notAfter),
-        // One from files was obtained elsewhere, about when it begins; the alert in the README needs both ends.
-        issued: seconds(certificate.issuedAt ?? certificate.notBefore),
-        nextAttempt: seconds(certificate.nextAttempt),
-        stored: certificate.serving === "stored" && this.#watch?.servesAsTold(name) !== false,
-      })),
-    );
-    return this.#exposition.render(certificates, this.#limits.inForce(), await this.#workers.counts());
+    const statuses = this.#certificates?.manager.status() ?? [];
+    const facts = certificateFacts(statuses, (name) => this.#watch?.servesAsTold(name) !== false);
+    return this.#exposition.render(facts, this.#limits.inForce(), await this.#workers.counts());
   }
 
   async #rotateTicketKeys(): Promise<void> {

@@ -12,6 +12,8 @@ import { workerConfiguration } from "./worker-configuration.ts";
 import type { WorkerOrder, WorkerReport, WorkerUsage } from "../worker-protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+/** What a worker says without having been asked. */
+export type OwnReport = Exclude<WorkerReport, { type: "started" | "loads" | "done" | "failed" }>;
 type DoneReport = Extract<WorkerReport, { type: "done" }>;
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -46,7 +48,7 @@ export class WorkerProcess {
   constructor(
     readable: readonly string[],
     bufferFolder: string,
-    used: (worker: WorkerProcess, usage: WorkerUsage) => void,
+    reported: (worker: WorkerProcess, report: OwnReport) => void,
     exited: (worker: WorkerProcess, how: string) => void,
   ) {
     this.readable = readable;
@@ -82,8 +84,8 @@ export class WorkerProcess {
     this.#started.catch(() => undefined);
     this.#child.on("message", (message: WorkerReport) => {
       if (message.type === "started") return;
-      if (message.type === "usage") {
-        used(this, message.usage);
+      if (message.type === "usage" || message.type === "wanted" || message.type === "used") {
+        reported(this, message);
         return;
       }
       if (message.type === "loads") {
@@ -157,6 +159,11 @@ export class WorkerProcess {
   /** Tells it what another one's clients took. */
   tellUsage(worker: number, usage: WorkerUsage): void {
     this.order({ type: "elsewhere", worker, usage }).catch(() => undefined);
+  }
+
+  /** `holds` as WantedNames has it. */
+  answerWanted(name: string, holds: number): void {
+    this.order({ type: "answered", name, holds }).catch(() => undefined);
   }
 
   setLimit(upstream: string, limit: number): void {

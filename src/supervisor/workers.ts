@@ -9,9 +9,10 @@ import type { WorkerCounts } from "../metrics/request-counts.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import type { PendingChallenges, WorkerUsage } from "../worker-protocol.ts";
 import { keyed } from "./certificate-changes.ts";
+import type { WantedRequests } from "./on-demand/wanted-requests.ts";
 import { socketsOf, type ListeningSocket } from "./listeners.ts";
 import type { WorkerHolding } from "./served-check/served-check.ts";
-import { WorkerProcess } from "./worker-process.ts";
+import { WorkerProcess, type OwnReport } from "./worker-process.ts";
 
 /** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
 const SHORT_LIFE = 10_000;
@@ -34,6 +35,8 @@ interface Knowledge {
 /** The workers: started, told, replaced, and given the sockets to accept on. */
 export class Workers {
   readonly retired: WorkerCounts[] = [];
+  /** Set before the workers have sockets. */
+  onDemand: WantedRequests | null = null;
   readonly #log: Logger;
   readonly #all = new Set<WorkerProcess>();
   #serving: WorkerProcess[] = [];
@@ -175,7 +178,7 @@ export class Workers {
     const worker = new WorkerProcess(
       readableFolders(this.#known.configuration),
       join(realpathSync(storage), "buffers", randomUUID()),
-      (one, usage) => this.#tellOthers(one, usage),
+      (one, report) => this.#reported(one, report),
       (gone, how) => this.#exited(gone, how),
     );
     this.#all.add(worker);
@@ -246,6 +249,11 @@ export class Workers {
         this.#log.error({ cause: messageOf(error) }, "a worker did not start"),
       );
     }, this.#wait);
+  }
+
+  #reported(worker: WorkerProcess, report: OwnReport): void {
+    if (report.type === "usage") this.#tellOthers(worker, report.usage);
+    else this.onDemand?.take(report, worker);
   }
 
   #tellOthers(worker: WorkerProcess, usage: WorkerUsage): void {

@@ -20,13 +20,15 @@ import type { TlsCertificate } from "../tls/certificate.ts";
 import { CertificateTable } from "../tls/certificate-table.ts";
 import { TLS_POLICIES } from "../tls/policy.ts";
 import { Upstreams } from "../upstream/registry.ts";
-import type { WorkerUsage } from "../worker-protocol.ts";
+import type { WorkerReport, WorkerUsage } from "../worker-protocol.ts";
 import { logBackendChange } from "./backend-log.ts";
 import type { Listener } from "./accepting-sockets.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { plainAddress } from "./plain-address.ts";
 import { RequestAccount } from "./request-account.ts";
 import { ShownChallenges } from "./shown-challenges.ts";
+import { UsedNames } from "./used-names.ts";
+import { WantedNames } from "./wanted-names.ts";
 
 /** Everything that serves, in one worker: the state that messages change and the connections that use it. */
 export class DataPlane {
@@ -41,6 +43,9 @@ export class DataPlane {
     refused: (site, target, reason) => this.#logs.log.debug({ site, target, reason }, "not cached"),
   });
   readonly #bufferFolder: string | null;
+  /** Handshakes that wait for a certificate on demand. */
+  readonly wanted: WantedNames;
+  readonly usedNames = new UsedNames();
   #configuration: Configuration;
   readonly #table: CertificateTable;
   #shown = new ShownChallenges({ answers: [], certificates: [] });
@@ -54,8 +59,14 @@ export class DataPlane {
   #idle = 0;
 
   /** `bufferFolder`: the one folder that this worker may write to. */
-  constructor(configuration: Configuration, ticketKeys: Buffer, bufferFolder: string | null) {
+  constructor(
+    configuration: Configuration,
+    ticketKeys: Buffer,
+    bufferFolder: string | null,
+    report: (message: WorkerReport) => void,
+  ) {
     this.#configuration = configuration;
+    this.wanted = new WantedNames((name, client) => report({ type: "wanted", name, client }));
     this.#bufferFolder = bufferFolder;
     this.#logs = createWorkerLogger(configuration.log);
     this.#account = new RequestAccount(this.#counts, this.#logs, configuration.log.access);
@@ -74,7 +85,9 @@ export class DataPlane {
     this.#pipeline = this.#makePipeline();
   }
 
-  #configureParts({ sites, limits, workers, listen, trustedProxies }: Configuration): void {
+  #configureParts(configuration: Configuration): void {
+    const { sites, limits, workers, listen, trustedProxies } = configuration;
+    this.wanted.configure(configuration);
     this.#clients.configure(limits, workers);
     this.#caches.configure(sites, workers);
     this.#speaksProxyProtocol = new AddressList(listen.proxyProtocol);
@@ -129,7 +142,8 @@ export class DataPlane {
 
   #serve(socket: Socket, listener: Listener, clientAddress: string): void {
     // A trusted proxy's connections are those of all its clients.
-    if (!this.#trustedProxies.has(clientAddress)) {
+    const isProxy = this.#trustedProxies.has(clientAddress);
+    if (!isProxy) {
       if (!this.#clients.opened(clientAddress)) {
         this.#counts.connectionRefused(listener);
         socket.destroy();
@@ -175,6 +189,7 @@ export class DataPlane {
         this.#opened(session);
         this.#closed(handshake);
       },
+      (name, done) => this.wanted.wait(name, isProxy ? null : clientAddress, done),
     );
   }
 
@@ -270,7 +285,12 @@ export class DataPlane {
       this.#rateLimits,
       this.#caches,
       this.#bufferFolder,
-      () => ({ challenges: this.#shown.answers, certificates: this.#table, maintenance: this.#maintenance }),
+      () => ({
+        challenges: this.#shown.answers,
+        certificates: this.#table,
+        maintenance: this.#maintenance,
+        used: this.usedNames,
+      }),
     );
   }
 }

@@ -22,7 +22,7 @@ function obey(order: WorkerOrder, handle: unknown): void {
   switch (order.type) {
     case "configure": {
       const keys = Buffer.from(order.ticketKeys, "base64");
-      if (plane === null) plane = new DataPlane(order.configuration, keys, process.argv[2] ?? null);
+      if (plane === null) plane = new DataPlane(order.configuration, keys, process.argv[2] ?? null, report);
       else plane.configure(order.configuration, keys);
       break;
     }
@@ -40,6 +40,9 @@ function obey(order: WorkerOrder, handle: unknown): void {
       break;
     case "elsewhere":
       plane?.usedElsewhere(order.worker, order.usage);
+      break;
+    case "answered":
+      plane?.wanted.answered(order.name, order.holds);
       break;
     case "purge":
       plane?.purge(order.site, order.pattern);
@@ -79,6 +82,8 @@ setInterval(() => {
   if (plane === null) return;
   const usage = plane.usage();
   if (usage !== null) report({ type: "usage", usage });
+  const names = plane.usedNames.report();
+  if (names !== null) report({ type: "used", names });
   const loads = plane.loads();
   const text = JSON.stringify(loads);
   if (text === lastLoads) return;

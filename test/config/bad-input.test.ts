@@ -485,6 +485,42 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
     `sites: [{ names: [a.example], static: { /s/: ${folder}/static/ }, «cache: { memory: 1MB } }]`,
     "cache is for the app's responses, and the site has no upstream; remove it",
   ],
+  // On-demand names
+  [site("«ondemand: { ask: /x }"), 'unknown key "ondemand"; did you mean "onDemand"?'],
+  [site("onDemand: { ask: /x, «limits: 5/h }"), 'unknown key "limits"; did you mean "limit"?'],
+  [site("onDemand: «true"), "sites[0].onDemand: must be a mapping of keys to values, or false, not true"],
+  [site("onDemand: «{ limit: 5/h }"), "sites[0].onDemand.ask is missing; give it"],
+  [
+    site("onDemand: { ask: «ftp://a.example/x }"),
+    'sites[0].onDemand.ask: "ftp://a.example/x" is neither a path nor an http or https URL; write for example /tls-allowed or http://127.0.0.1:8000/tls-allowed',
+  ],
+  [
+    site("onDemand: { ask: «http://user:pass@a.example/x }"),
+    /^sites\[0\]\.onDemand\.ask: .* is neither a path/,
+  ],
+  [site("onDemand: { ask: «/a b }"), 'sites[0].onDemand.ask: "/a b" is no path; write for example /healthz'],
+  [
+    site("onDemand: { ask: /x, limit: «10/d }"),
+    'sites[0].onDemand.limit: "10/d" is no rate; write for example 10/s, 100/m or 1000/h',
+  ],
+  [site("onDemand: { ask: /x, wait: «30s }"), "a handshake waits for 20s at most; write for example 20s"],
+  [site("onDemand: { ask: /x, wait: «0s }"), "a handshake waits for 20s at most; write for example 20s"],
+  [
+    `sites: [{ names: [a.example], static: { /s/: ${folder}/static/ }, onDemand: { ask: «/x } }]`,
+    "ask is a path and the site has no upstream to ask; write a URL",
+  ],
+  [
+    `upstreams: { a: { to: [unix:/x], proxyProtocol: true } }\nsites: [{ names: [a.example], upstream: a, onDemand: { ask: «/x } }]`,
+    "ask is a path and the upstream wants a PROXY header, which a question has no client for; write a URL",
+  ],
+  [
+    site("onDemand: { ask: /x }\n    «canonical: a.example"),
+    "canonical would redirect every name that onDemand serves; give it to a site of its own",
+  ],
+  [
+    `${site("onDemand: { ask: /x }")}  - names: [b.example]\n    upstream: unix:/x\n    «onDemand: { ask: /x }\n`,
+    "another site has onDemand already (line 2); only one can be there for all other names",
+  ],
   [site("compress: «gzip"), 'sites[0].compress: must be true or false, not "gzip"'],
 ];
 

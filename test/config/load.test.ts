@@ -87,6 +87,7 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         compress: true,
         buffering: { request: true, response: true },
         serverTiming: false,
+        onDemand: null,
         cache: null,
         protection: NOTHING,
         paths: [],
