@@ -12,6 +12,7 @@ import { journalText } from "./journal-text.ts";
 import { KeptCertificate } from "./kept-certificate.ts";
 import type { OrderQueue } from "./order-queue.ts";
 import type { CertificatePlan } from "./plan.ts";
+import type { CertificateSubject } from "./rehearsals.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
 import { moment, sentenceOf } from "./sentences.ts";
 import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
@@ -121,11 +122,13 @@ export class CertificateJob {
   }
 
   status(): CertificateStatus {
-    return this.#kept.status(this.#issuerName, this.#now);
+    return this.#kept.status(this.#issuerName, this.#now, this.#context.rehearsals);
   }
 
-  get revocable(): { readonly stored: StoredCertificate | null; readonly issuers: readonly Issuer[] } {
-    return { stored: this.#kept.stored, issuers: this.#plan.issuers };
+  /** What is kept, for those who do something else with it. */
+  get subject(): CertificateSubject {
+    const { stored, nextAttempt } = this.#kept;
+    return { ...this.#plan, stored, nextAttempt };
   }
 
   /** An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure. */
@@ -133,9 +136,7 @@ export class CertificateJob {
     const kept = this.#kept;
     if (!this.#attempting) {
       await this.#turn;
-      kept.nextAttempt = this.#now;
-      // Else the issuer's wish would move the attempt away again.
-      kept.nextRenewalInfo = Infinity;
+      kept.wish(this.#now);
     }
     const before = kept.failures;
     await this.#wake();
@@ -222,7 +223,7 @@ export class CertificateJob {
 
   async #order(): Promise<StoredCertificate> {
     const kept = this.#kept;
-    const predecessor = kept.stored;
+    const { stored: predecessor, wished: direct } = kept;
     // A job that a reload ended may have got it while we waited for our turn.
     const other = await loadNewest(this.#context.store, this.#plan, this.#now);
     if (other !== null && other.issuedAt > (predecessor?.issuedAt ?? -Infinity)) return other;
@@ -230,7 +231,7 @@ export class CertificateJob {
     this.#say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
     const { names, issuers } = this.#plan;
     const [journal, { signal }] = [this.#journal, this.#ending];
-    return await attemptIssuers({ names, issuers, predecessor, journal, signal }, this.#context);
+    return await attemptIssuers({ names, issuers, predecessor, direct, journal, signal }, this.#context);
   }
 
   #fail(error: unknown): void {

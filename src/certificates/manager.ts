@@ -4,14 +4,9 @@
  *     const certificates = await CertificateManager.open({
  *       storage: configuration.storage, clock: systemClock, log, onServe, onAttempt,
  *     });
- *     const issuersOf = (configuration: Configuration) =>
- *       Promise.all(configuration.issuers.map((issuer) =>
- *         issuer.kind === "local"
- *           ? certificates.local
- *           : acmeIssuer(issuer, {
- *               email: configuration.email, accounts: certificates.stores.accounts(issuer.name), board, clock, version,
- *             })));
- *     const issuers = await issuersOf(configuration);
+ *     const accounts = (name: string) => certificates.stores.accounts(name);
+ *     const issuers = await Promise.all(configuration.issuers.map((issuer) => issuer.kind === "local"
+ *       ? certificates.local : acmeIssuer(issuer, { email, accounts, board, clock, version })));
  *     await certificates.configure(
  *       configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers })),
  *     );
@@ -28,7 +23,7 @@
  * "retry after one minute" a lie, and a timer for each certificate costs nothing.
  */
 import type { Clock } from "../clock.ts";
-import { messageOf, PaddockError } from "../errors.ts";
+import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { canonicalName, covers } from "./certificate-pair.ts";
 import { DamagedFiles } from "./damaged.ts";
@@ -36,6 +31,7 @@ import { makeStorage } from "./durable-file.ts";
 import { EmbeddedCa } from "./embedded-ca.ts";
 import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
+import { sayFound } from "./found.ts";
 import type { Issuer } from "./issuer.ts";
 import { IssuerStores } from "./issuer-stores.ts";
 import { CertificateJob, type JobContext } from "./job.ts";
@@ -43,9 +39,10 @@ import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
-import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
+import { finishRevocations, revokeAndReplace, type RevocationReason } from "./revocation.ts";
 import { Publication } from "./publication.ts";
-import { moment } from "./sentences.ts";
+import { RehearsalRecords } from "./rehearsal-records.ts";
+import { Rehearsals, type CertificateSubject } from "./rehearsals.ts";
 import { ServedRecord } from "./served-record.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
@@ -80,6 +77,7 @@ export class CertificateManager {
   readonly rootCertificatePath: string;
   /** What has happened to each certificate, and who is told of it. */
   readonly journals: JournalStore;
+  readonly rehearsals: Rehearsals;
   readonly #publication: Publication;
   readonly #watch: { close(): void };
   readonly #options: CertificateManagerOptions;
@@ -99,10 +97,17 @@ export class CertificateManager {
     const { storage, clock, log } = options;
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
-    return new CertificateManager(options, damaged, await EmbeddedCa.open({ storage, clock, damaged }));
+    const rehearsals = await RehearsalRecords.open({ storage, log, damaged });
+    const ca = await EmbeddedCa.open({ storage, clock, damaged });
+    return new CertificateManager(options, damaged, ca, rehearsals);
   }
 
-  private constructor(options: CertificateManagerOptions, damaged: DamagedFiles, ca: EmbeddedCa) {
+  private constructor(
+    options: CertificateManagerOptions,
+    damaged: DamagedFiles,
+    ca: EmbeddedCa,
+    rehearsals: RehearsalRecords,
+  ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
     this.stores = new IssuerStores({ storage, damaged });
@@ -133,7 +138,10 @@ export class CertificateManager {
       spread: () => Math.floor(random() * (this.#wanted - 1) * SPREAD),
       isUnsent: () => this.#publication.isUnsent,
       publish: () => this.#publication.publish(),
+      rehearsals,
     };
+    const subjects = () => [...this.#jobs.values()].flatMap(({ subject }) => subject ?? []);
+    this.rehearsals = new Rehearsals({ ...this.#context, subjects });
   }
 
   /**
@@ -172,46 +180,41 @@ export class CertificateManager {
    * @throws PaddockError `certificate.unknown-name`, `certificate.brought`, or why the issuer or the order failed.
    */
   async revoke(name: string, reason: RevocationReason, signal: AbortSignal): Promise<void> {
-    const job = this.#jobOf(name);
-    if (!(job instanceof CertificateJob)) {
-      throw new PaddockError("certificate.brought", `the certificate of ${name} comes from files`, {
-        fix: "Revoke it where you got it, and put a new one into the files.",
-      });
-    }
-    const { stored, issuers } = job.revocable;
-    await revoke(stored, issuers, { name, reason, signal }, this.#context);
-    try {
-      await job.renewNow();
-    } catch (cause) {
-      const sentence = `the certificate of ${name} is revoked and still served, since there is no new one yet: ${messageOf(cause)}`;
-      throw new PaddockError("certificate.revoked-not-replaced", sentence, {
-        fix: "It is tried again by itself; `paddock certs list` shows when.",
-        cause,
-      });
-    }
+    await revokeAndReplace(this.#jobOf(name), { name, reason, signal }, this.#context);
   }
 
-  #jobOf(name: string): Job {
+  /**
+   * What is kept for `name`; null where its certificate comes from files.
+   *
+   * @throws PaddockError `certificate.unknown-name`
+   */
+  subjectOf(name: string): CertificateSubject | null {
+    return this.#jobOf(name).subject;
+  }
+
+  #find(name: string): Job | undefined {
     const wanted = canonicalName(name);
     const jobs = [...this.#jobs.values()];
     const exact = jobs.find((job) => job.status().names.includes(wanted));
-    const job = exact ?? jobs.find((job) => covers(job.status().names, wanted));
+    return exact ?? jobs.find((job) => covers(job.status().names, wanted));
+  }
+
+  #jobOf(name: string): Job {
+    const job = this.#find(name);
     if (job !== undefined) return job;
     throw new PaddockError("certificate.unknown-name", `no site has the name ${name}`, {
       fix: "Use a name that `paddock certs list` shows.",
     });
   }
 
-  /** Sends the served set again, whether it changed or not; for a worker that serves something else. */
+  /** Sends the served set again; for a worker that serves something else. */
   async serveAgain(): Promise<void> {
     await this.#publication.publishAgain();
   }
 
   /** The names of the certificate that serves `name`; the journal is under these. Null where there is none. */
   namesFor(name: string): readonly string[] | null {
-    const wanted = canonicalName(name);
-    const all = this.status().map(({ names }) => names);
-    return all.find((names) => names.includes(wanted)) ?? all.find((names) => covers(names, wanted)) ?? null;
+    return this.#find(name)?.status().names ?? null;
   }
 
   /** Resolves when no order and no other work is under way. */
@@ -219,6 +222,7 @@ export class CertificateManager {
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.settled()));
     await this.#finishing;
+    await this.rehearsals.settled();
     await this.#publication.settled();
   }
 
@@ -228,8 +232,8 @@ export class CertificateManager {
     this.#ending.abort();
     this.#watch.close();
     await this.#configuring;
-    await Promise.all([...this.#jobs.values()].map((job) => job.close()));
-    await Promise.all(this.#closing);
+    const jobs = [...this.#jobs.values()];
+    await Promise.all([this.rehearsals.close(), ...jobs.map((job) => job.close()), ...this.#closing]);
     await this.journals.written();
   }
 
@@ -265,22 +269,13 @@ export class CertificateManager {
       if (job instanceof CertificateJob && plan.kind === "issued" && !fresh.has(job))
         job.update(plan, stored);
     }
+    this.#context.rehearsals.keepOnly(plans.map(({ names }) => names));
     await this.#publication.publish();
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);
-    if (quietly) this.#sayFound(opened);
+    if (quietly) sayFound(opened, this.#options.log);
     const issuers = [...new Set(wanted.flatMap((site) => site.issuers))];
     this.#finishing = finishRevocations(issuers, this.#ending.signal, this.#context);
-  }
-
-  #sayFound(opened: readonly Job[]): void {
-    const found = opened.map((job) => job.status()).filter(({ state }) => state === "valid");
-    const first = Math.min(...found.map(({ notAfter }) => notAfter ?? Infinity));
-    this.#options.log.info(
-      { certificates: found.length },
-      `${found.length} of ${opened.length} certificates found in the storage or in their files` +
-        (found.length === 0 ? "" : `; the first of them ends at ${moment(first)}`),
-    );
   }
 
   async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {

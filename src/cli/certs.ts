@@ -2,6 +2,7 @@ import { certificateAccount } from "./certs/account.ts";
 import { listCertificates } from "./certs/list.ts";
 import { testNotification } from "./certs/notify-test.ts";
 import { renewCertificate } from "./certs/renew.ts";
+import { rehearseCertificates } from "./certs/rehearse.ts";
 import { revokeCertificate } from "./certs/revoke.ts";
 import { showCertificate } from "./certs/show.ts";
 import type { Command } from "./command.ts";
@@ -12,6 +13,7 @@ const WORDS: Readonly<Record<string, Command>> = {
   list: listCertificates,
   show: showCertificate,
   renew: renewCertificate,
+  rehearse: rehearseCertificates,
   revoke: revokeCertificate,
   account: certificateAccount,
   "notify-test": testNotification,

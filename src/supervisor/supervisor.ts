@@ -6,6 +6,7 @@ import { createLogger, type Logger } from "../logging/logger.ts";
 import { Exposition } from "../metrics/exposition.ts";
 import { VERSION } from "../version.ts";
 import { openAdminListener } from "./admin.ts";
+import { certificateFacts } from "./certificate-facts.ts";
 import { CertificateService } from "./certificate-service.ts";
 import { CertificateWatch } from "./certificate-watch.ts";
 import { WorkerChallengeBoard } from "./challenge-board.ts";
@@ -263,17 +264,9 @@ export class Supervisor {
   }
 
   async metrics(): Promise<string> {
-    const seconds = (time: number | null): number | null => (time === null ? null : Math.round(time / 1000));
-    const certificates = (this.#certificates?.manager.status() ?? []).flatMap((certificate) =>
-      certificate.names.map((name) => ({
-        name,
-        issuer: certificate.issuer,
-        expiry: seconds(certificate.notAfter),
-        // One from files was obtained elsewhere, about when it begins; the alert in the README needs both ends.
-        issued: seconds(certificate.issuedAt ?? certificate.notBefore),
-        nextAttempt: seconds(certificate.nextAttempt),
-        stored: certificate.serving === "stored" && this.#watch?.servesAsTold(name) !== false,
-      })),
+    const certificates = certificateFacts(
+      this.#certificates?.manager.status() ?? [],
+      (name) => this.#watch?.servesAsTold(name) !== false,
     );
     return this.#exposition.render(certificates, this.#limits.inForce(), await this.#workers.counts());
   }
