@@ -30,7 +30,7 @@ export interface CertificateSubject {
 }
 
 interface Parts extends RehearsalContext {
-  readonly journals: JournalStore;
+  readonly journals: Pick<JournalStore, "of">;
   readonly queue: OrderQueue;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -50,6 +50,8 @@ export class Rehearsals {
   #notBefore: number | null = null;
   #timer: Timer | null = null;
   #turn: Promise<void> | null = null;
+  /** Also those that were asked for. */
+  readonly #running = new Set<Promise<unknown>>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -82,9 +84,10 @@ export class Rehearsals {
     });
   }
 
-  /** Resolves when none is under way that was begun by itself, and what was noted is on disk. */
+  /** Resolves when none is under way, and what was noted is on disk. */
   async settled(): Promise<void> {
     await this.#turn;
+    await Promise.allSettled(this.#running);
     await this.#parts.rehearsals.written();
   }
 
@@ -156,7 +159,9 @@ export class Rehearsals {
     const { signal } = this.#ending;
     const wish = { ...staged, names, occasion, journal: journals.of(names), signal };
     // Never beside an order for the same names: both would show their challenges.
-    const rehearsal = await queue.run(setKey(names), false, signal, () => rehearse(wish, this.#parts));
+    const turn = queue.run(setKey(names), false, signal, () => rehearse(wish, this.#parts));
+    this.#running.add(turn);
+    const rehearsal = await turn.finally(() => this.#running.delete(turn));
     const { outcome, error, issuer } = rehearsal;
     const about = `the rehearsal at ${issuer} for ${names.join(", ")}`;
     const fields = { certificate: names[0], occasion };
