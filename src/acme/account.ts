@@ -77,7 +77,7 @@ async function register(session: Session, options: AccountOptions, stored: Store
       "acme.external-account-required",
       `${directory.url} asks for external account binding`,
       {
-        fix: "Set eab.keyId and eab.hmacKey of this issuer; the CA's account page shows them.",
+        fix: "Set eab.keyId and eab.hmacKey of this issuer, or below its `staging` for a staging directory; the CA's account page shows them.",
       },
     );
   }

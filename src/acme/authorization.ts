@@ -1,10 +1,11 @@
 import type { ChallengeKind } from "../config/challenges.ts";
-import { PaddockError } from "../errors.ts";
+import type { PaddockError } from "../errors.ts";
 import type { Account } from "./account.ts";
 import { fixFor } from "./challenge-fixes.ts";
 import { notShown, type ChallengeTrials } from "./challenge-trials.ts";
 import { challengesOf, keyAuthorization, type ChallengeBoard } from "./challenge.ts";
 import { record } from "./directory.ts";
+import { NotProven } from "./not-proven.ts";
 import { poll } from "./polling.ts";
 import { problemOf } from "./problem.ts";
 import type { AcmeResponse, Session } from "./session.ts";
@@ -122,7 +123,7 @@ function refused(authorization: AcmeResponse, name: string, kind: ChallengeKind 
       ...(fix === undefined ? {} : { fix }),
     });
   }
-  return new PaddockError(
+  return new NotProven(
     "acme.authorization-refused",
     `the authorization of ${name} is ${statusOf(authorization)}`,
     {

@@ -1,6 +1,7 @@
 import type { ChallengeKind } from "../config/challenges.ts";
 import { messageOf, PaddockError } from "../errors.ts";
 import type { Challenge, ChallengeBoard } from "./challenge.ts";
+import { NotProven } from "./not-proven.ts";
 
 interface Failure {
   readonly kind: ChallengeKind;
@@ -51,7 +52,7 @@ export class ChallengeTrials {
     const [first, ...others] = failures;
     if (first === undefined) {
       const wanted = kinds.length === 0 ? "challenge that can prove" : `${kinds.join(" or ")} for`;
-      return new PaddockError(
+      return new NotProven(
         "acme.no-usable-challenge",
         `the CA offers no ${wanted} ${name}, only: ${types.join(", ") || "nothing"}`,
         {
@@ -66,7 +67,7 @@ export class ChallengeTrials {
     const fixes = new Set(
       failures.flatMap(({ kind, error }) => (error.fix === undefined ? [] : `${kind}: ${error.fix}`)),
     );
-    return new PaddockError("acme.challenges-failed", sentences.join("; "), {
+    return new NotProven("acme.challenges-failed", sentences.join("; "), {
       cause: first.error,
       ...(fixes.size === 0 ? {} : { fix: [...fixes].join(" ") }),
     });
@@ -77,7 +78,7 @@ export class ChallengeTrials {
 export function notShown(name: string, kind: ChallengeKind, cause: unknown): PaddockError {
   const code = cause instanceof PaddockError ? cause.code : "acme.challenge-not-shown";
   const fix = cause instanceof PaddockError ? cause.fix : undefined;
-  return new PaddockError(code, `${name}, ${kind}: ${messageOf(cause)}`, {
+  return new NotProven(code, `${name}, ${kind}: ${messageOf(cause)}`, {
     cause,
     ...(fix === undefined ? {} : { fix }),
   });

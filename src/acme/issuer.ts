@@ -12,6 +12,7 @@ import type { ChallengeBoard } from "./challenge.ts";
 import { fetchDirectory, type Directory } from "./directory.ts";
 import { checkAddresses } from "./issuer-checks.ts";
 import { isLeftOver, type OrderKeeper } from "./kept-order.ts";
+import { FreshProofs } from "./fresh-proofs.ts";
 import { NoncePool } from "./nonces.ts";
 import type { Observer } from "./observation.ts";
 import { checkedProfile } from "./order.ts";
@@ -37,6 +38,10 @@ export interface AcmeIssuerOptions {
   readonly accounts: AccountKeeper;
   /** Without it an order that a crash ends is made anew. */
   readonly orders?: OrderKeeper;
+  /** It orders to see whether that can be done: each name is proven anew, and a profile is asked for where it is offered. */
+  readonly rehearses?: boolean;
+  /** Of the same CA, one that rehearses. */
+  readonly staging?: AcmeIssuer | null;
   readonly board: ChallengeBoard;
   readonly clock: Clock;
   readonly log?: Logger;
@@ -51,6 +56,7 @@ const DAY = 24 * 3_600_000;
 /** Obtains certificates from an ACME CA. `issue` reads as RFC 8555 §7.1 draws it. */
 export class AcmeIssuer {
   readonly name: string;
+  readonly staging: AcmeIssuer | null;
   readonly #options: AcmeIssuerOptions;
   readonly #transport: Transport;
   readonly #nonces: NoncePool;
@@ -58,6 +64,7 @@ export class AcmeIssuer {
 
   constructor(options: AcmeIssuerOptions) {
     this.name = options.name;
+    this.staging = options.staging ?? null;
     this.#options = options;
     this.#transport = new Transport({
       trustedRoots: options.trustedRoots,
@@ -187,12 +194,26 @@ export class AcmeIssuer {
   }
 
   async #order(session: Session, account: Account, wish: CertificateWish): Promise<IssuedChain> {
-    const { board } = this.#options;
+    const { board, rehearses: proveAnew = false } = this.#options;
     const proving = { account, board, trials: new ChallengeTrials(board) };
-    return await obtainCertificate(session, account, wish, {
-      ...this.#options,
-      authorize: async (urls) => await this.#authorize(session, urls, proving),
-    });
+    const fresh = proveAnew ? new FreshProofs(session, account) : null;
+    try {
+      return await obtainCertificate(session, account, wish, {
+        ...this.#options,
+        profile: this.#profileAt(session),
+        proveAnew,
+        authorize: async (urls) =>
+          (await fresh?.renounce(urls)) !== true && (await this.#authorize(session, urls, proving)),
+      });
+    } finally {
+      await fresh?.giveBack();
+    }
+  }
+
+  /** Staging directories may be behind with profiles; what is to be seen there is whether names can be proven. */
+  #profileAt({ directory }: Session): string | null {
+    const { profile, rehearses = false } = this.#options;
+    return rehearses && profile !== null && !directory.meta.profiles.includes(profile) ? null : profile;
   }
 
   /**
@@ -235,11 +256,25 @@ function clockAt({ time }: Directory, clock: Clock): Clock {
  */
 export async function acmeIssuer(
   issuer: Extract<IssuerConfiguration, { kind: "acme" }>,
-  context: Pick<AcmeIssuerOptions, "email" | "accounts" | "orders" | "board" | "clock" | "log" | "version">,
+  context: Pick<AcmeIssuerOptions, "email" | "orders" | "board" | "clock" | "log" | "version"> & {
+    /** Where the account is kept, by the issuer's name. */
+    readonly accounts: (issuer: string) => AccountKeeper;
+  },
 ): Promise<AcmeIssuer> {
-  const { name, directory, profile, eab, preferredChain } = issuer;
+  const { orders, ...common } = context;
   const trustedRoots = issuer.trustedRoots === null ? null : await readRoots(issuer.trustedRoots);
-  return new AcmeIssuer({ ...context, name, directory, profile, eab, preferredChain, trustedRoots });
+  const make = (
+    { name, directory, eab }: Pick<typeof issuer, "name" | "directory" | "eab">,
+    more: Partial<AcmeIssuerOptions>,
+  ): AcmeIssuer => {
+    const { profile } = issuer;
+    const accounts = context.accounts(name);
+    return new AcmeIssuer({ ...common, name, directory, profile, eab, trustedRoots, accounts, ...more });
+  };
+  // Neither a staging order nor its certificate is kept, and its chain leads to a root of its own.
+  const staging = issuer.staging === null ? null : make(issuer.staging, { rehearses: true });
+  const { preferredChain } = issuer;
+  return make(issuer, { preferredChain, staging, ...(orders === undefined ? {} : { orders }) });
 }
 
 async function readRoots(path: string): Promise<string> {

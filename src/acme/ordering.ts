@@ -40,6 +40,8 @@ interface OrderingOptions {
    * for a new order. Each call spends a kind, so there are few of them.
    */
   readonly authorize: (urls: readonly string[]) => Promise<boolean>;
+  /** Ask also where the CA holds all the proofs from orders before. */
+  readonly proveAnew?: boolean;
 }
 
 /** One order from wherever it stands to its certificate: the one that an earlier process began, or a new one. */
@@ -106,10 +108,10 @@ async function complete(
   names: readonly string[],
   options: OrderingOptions,
 ): Promise<IssuedChain | null> {
-  const { orders, authorize, log = null, preferredChain: preferred = null } = options;
+  const { orders, authorize, proveAnew = false, log = null, preferredChain: preferred = null } = options;
   try {
     let order = begun;
-    if (order.status === "pending") {
+    if (order.status === "pending" || (order.status === "ready" && proveAnew)) {
       if (!(await authorize(order.authorizations))) {
         await orders?.remove(names);
         return null;

@@ -1,4 +1,5 @@
 import { PaddockError } from "../errors.ts";
+import { blamesSite } from "./not-proven.ts";
 
 /** One entry of `subproblems` (RFC 8555 §6.7.1). */
 export interface Subproblem {
@@ -83,6 +84,13 @@ export class AcmeProblem extends PaddockError {
   /** Whether the same request may succeed a little later without anybody doing anything. */
   get transient(): boolean {
     return unavailable(this.status) || this.status === 429;
+  }
+
+  /** As that of `NotProven`. */
+  get unproven(): boolean {
+    if (this.transient) return false;
+    const kinds = [this.type, ...this.subproblems.map(({ type }) => type)].map(shortType);
+    return blamesSite(kinds, this.status);
   }
 }
 

@@ -1,21 +1,17 @@
-import type { Clock } from "../clock.ts";
 import type { ClockDoubt } from "./clock-doubt.ts";
 import { PaddockError } from "../errors.ts";
-import type { Logger } from "../logging/logger.ts";
 import { retryAfterOf, type Issuer } from "./issuer.ts";
 import { observerFor } from "./journal-observer.ts";
 import type { CertificateJournal } from "./journal-event.ts";
 import { journalText, problemIn } from "./journal-text.ts";
+import type { RehearsalContext } from "./rehearsal.ts";
+import { noteOrder, rehearseFirst, RehearsalFailed } from "./rehearsal-first.ts";
 import { sentenceOf } from "./sentences.ts";
-import type { CertificateAttempt } from "./status.ts";
 import { acceptIssued, type CertificateStore, type StoredCertificate } from "./store.ts";
 
-export interface AttemptContext {
+export interface AttemptContext extends RehearsalContext {
   readonly store: CertificateStore;
-  readonly clock: Clock;
   readonly clockDoubt: ClockDoubt;
-  readonly log: Logger;
-  readonly onAttempt: (attempt: CertificateAttempt) => void;
 }
 
 export interface Attempt {
@@ -23,6 +19,8 @@ export interface Attempt {
   readonly issuers: readonly Issuer[];
   /** The stored one, to be named to its own issuer as replaced. */
   readonly predecessor: StoredCertificate | null;
+  /** Without a rehearsal, whatever the last order came to. */
+  readonly direct: boolean;
   readonly journal: CertificateJournal;
   readonly signal: AbortSignal;
 }
@@ -36,10 +34,13 @@ export async function attemptIssuers(attempt: Attempt, context: AttemptContext):
   const failures: { issuer: string; error: unknown }[] = [];
   for (const issuer of attempt.issuers) {
     try {
+      await rehearseFirst(issuer, attempt, context);
       return await askIssuer(issuer, attempt, context);
     } catch (error) {
       attempt.signal.throwIfAborted();
       failures.push({ issuer: issuer.name, error });
+      if (error instanceof RehearsalFailed) continue;
+      noteOrder(issuer, attempt.names, { error }, context);
       context.onAttempt({ name: attempt.names[0], issuer: issuer.name, outcome: "failure" });
       const [why, problem] = [journalText(sentenceOf(error)), problemIn(error)];
       attempt.journal.record({ kind: "order-failed", issuer: issuer.name, error: why, problem });
@@ -75,6 +76,7 @@ async function askIssuer(
   const { fingerprint, notAfter } = fresh;
   journal.record({ kind: "order-finished", issuer: issuer.name, fingerprint, notAfter });
   onAttempt({ name: names[0], issuer: issuer.name, outcome: "success" });
+  noteOrder(issuer, names, null, context);
   try {
     await store.save(fresh);
     await issued.release?.();

@@ -23,6 +23,8 @@ export interface Episode {
   readonly error: string | null;
   /** The certificate of whose life less than a quarter is left. */
   readonly ending: { readonly fingerprint: string; readonly notAfter: number } | null;
+  /** The rehearsal that failed, until one passes. */
+  readonly rehearsal: { readonly since: number; readonly error: string } | null;
   readonly told: readonly NoticeReason[];
   readonly outbox: readonly PendingNotice[];
 }
@@ -32,6 +34,7 @@ export const NO_TROUBLE: Episode = {
   since: null,
   error: null,
   ending: null,
+  rehearsal: null,
   told: [],
   outbox: [],
 };
@@ -53,6 +56,8 @@ export function advance(episode: Episode, entry: JournalEntry): Episode {
       return { ...episode, ending: { fingerprint: entry.fingerprint, notAfter: entry.notAfter } };
     case "order-finished":
       return recovered(episode, entry.at);
+    case "rehearsal":
+      return rehearsed(episode, entry);
     case "served": {
       // A certificate from files has no orders: another one that is served is its renewal.
       const { ending } = episode;
@@ -65,12 +70,41 @@ export function advance(episode: Episode, entry: JournalEntry): Episode {
   }
 }
 
-/** Whoever heard of the trouble hears of its end; what nobody has heard of yet is dropped. */
+/**
+ * Whoever heard of the trouble hears of its end; what nobody has heard of yet is dropped. A rehearsal that failed is a
+ * trouble of its own, since an order may pass by what the CA still holds.
+ */
 function recovered(episode: Episode, at: number): Episode {
-  const unsaid = episode.outbox.filter(({ sent }) => sent.length === 0).map(({ reason }) => reason);
-  const heard = episode.told.some((reason) => !unsaid.includes(reason));
+  const ofRehearsal = (reason: NoticeReason): boolean => reason.startsWith("rehearsal-");
+  const kept = episode.outbox.filter(({ reason }) => ofRehearsal(reason));
+  const heard = heardOf(episode).some((reason) => !ofRehearsal(reason));
   const outbox: PendingNotice[] = heard ? [{ reason: "recovered", at, tries: 0, sent: [] }] : [];
-  return { ...NO_TROUBLE, outbox };
+  const { rehearsal, told } = episode;
+  return { ...NO_TROUBLE, rehearsal, told: told.filter(ofRehearsal), outbox: [...kept, ...outbox] };
+}
+
+/** Of one before an order nobody is told: who follows the orders hears of those. */
+function rehearsed(episode: Episode, entry: Extract<JournalEntry, { kind: "rehearsal" }>): Episode {
+  const { outcome, occasion, error, at } = entry;
+  if (outcome === "failed")
+    return occasion === "failure"
+      ? episode
+      : { ...episode, rehearsal: { since: episode.rehearsal?.since ?? at, error: error ?? "" } };
+  if (outcome === "unavailable" || episode.rehearsal === null) return episode;
+  const heard = heardOf(episode).includes("rehearsal-failed");
+  const outbox = episode.outbox.filter(({ reason }) => reason !== "rehearsal-failed");
+  return {
+    ...episode,
+    rehearsal: null,
+    told: episode.told.filter((reason) => reason !== "rehearsal-failed"),
+    outbox: heard ? [...outbox, { reason: "rehearsal-recovered", at, tries: 0, sent: [] }] : outbox,
+  };
+}
+
+/** What somebody was told of, and not only was to be. */
+function heardOf({ told, outbox }: Episode): NoticeReason[] {
+  const unsaid = outbox.filter(({ sent }) => sent.length === 0).map(({ reason }) => reason);
+  return told.filter((reason) => !unsaid.includes(reason));
 }
 
 /** Puts into the outbox what is to be told now: the gravest that was not told in this episode. */
@@ -86,11 +120,13 @@ export function tell(episode: Episode, at: number): Episode {
 }
 
 /** The gravest first. */
-function dueReasons({ failures, ending }: Episode): NoticeReason[] {
+function dueReasons({ failures, ending, rehearsal }: Episode): NoticeReason[] {
   const due: NoticeReason[] = [];
   if (ending !== null) due.push("ending");
   if (failures >= IN_A_ROW) due.push("failing-repeatedly");
   if (failures >= 1) due.push("failing");
+  // Where orders fail, they are the news.
+  if (rehearsal !== null && due.length === 0) due.push("rehearsal-failed");
   return due;
 }
 

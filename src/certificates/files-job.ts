@@ -30,6 +30,8 @@ const PATIENCE = 60_000;
 
 /** A certificate of the operator's own: served as it is, and looked at for changes. */
 export class FilesJob {
+  /** Nobody is asked for it. */
+  readonly subject = null;
   readonly #plan: FilesPlan;
   readonly #context: FilesContext;
   #pair: CertificatePair;
@@ -86,6 +88,7 @@ export class FilesJob {
       failures: 0,
       lastError: this.#ended ? { message: this.#complaint, at: notAfter } : this.#unusable,
       serving: "stored",
+      rehearsal: null,
     };
   }
 

@@ -2,6 +2,9 @@ import type { Logger } from "../logging/logger.ts";
 import { moment } from "./sentences.ts";
 import type { CertificateStatus } from "./status.ts";
 
+/** With more certificates than these, what was found for each is not a line of its own in the log. */
+export const MOST_TOLD = 50;
+
 /** One line over what a start found, where there is too much for a line each. */
 export function sayFound(opened: readonly { status(): CertificateStatus }[], log: Logger): void {
   const found = opened.map((job) => job.status()).filter(({ state }) => state === "valid");

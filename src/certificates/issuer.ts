@@ -9,7 +9,8 @@ export interface Issuer {
    * Makes one certificate for exactly `names`, with a key that was never used before.
    *
    * MUST settle soon after the signal is aborted. An error SHOULD be a PaddockError with a `fix`, and MAY carry
-   * `retryAfter`, the milliseconds before which another attempt is of no use.
+   * `retryAfter`, the milliseconds before which another attempt is of no use, and `unproven: true` where the names
+   * could not be proven for a reason that lies with the site.
    */
   issue(request: IssueRequest): Promise<IssuedCertificate>;
   /**
@@ -34,6 +35,14 @@ export interface Issuer {
     signal: AbortSignal,
     heardTime?: (time: number) => void,
   ): Promise<RenewalWindow | null>;
+  /** Where its orders can be rehearsed; null where nowhere. */
+  readonly staging?: StagingIssuer | null;
+}
+
+/** Of the same CA as another issuer, for rehearsals: nobody trusts its certificates, and its limits are wide. */
+export interface StagingIssuer extends Pick<Issuer, "name"> {
+  /** Goes the whole way. MUST prove each name anew, MUST NOT keep anything of the order. */
+  issue(request: IssueRequest): Promise<IssuedCertificate>;
 }
 
 export interface IssueRequest {
@@ -91,4 +100,9 @@ export function retryAfterOf(error: unknown): number | null {
   const value =
     typeof error === "object" && error !== null ? (error as { retryAfter?: unknown }).retryAfter : null;
   return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+/** Whether the names could not be proven, and the next order will fail as well until somebody mends the site. */
+export function isUnproven(error: unknown): boolean {
+  return typeof error === "object" && error !== null && (error as { unproven?: unknown }).unproven === true;
 }

@@ -3,13 +3,13 @@ import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { attemptIssuers } from "./attempt.ts";
 import { setKey } from "./file-name.ts";
-import type { Issuer } from "./issuer.ts";
 import { JobVoice } from "./job-voice.ts";
 import type { CertificateJournal } from "./journal-event.ts";
 import { journalText } from "./journal-text.ts";
 import type { JobContext } from "./job-context.ts";
 import { KeptCertificate } from "./kept-certificate.ts";
 import type { CertificatePlan } from "./plan.ts";
+import type { CertificateSubject } from "./rehearsals.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
 import { sentenceOf } from "./sentences.ts";
 import { servedKeys } from "./served.ts";
@@ -125,11 +125,13 @@ export class CertificateJob {
   }
 
   status(): CertificateStatus {
-    return this.#kept.status(this.#issuerName);
+    return this.#kept.status(this.#issuerName, this.#context.rehearsals);
   }
 
-  get revocable(): { readonly stored: StoredCertificate | null; readonly issuers: readonly Issuer[] } {
-    return { stored: this.#kept.stored, issuers: this.#plan.issuers };
+  /** What is kept, for those who do something else with it. */
+  get subject(): CertificateSubject {
+    const { stored, nextAttempt } = this.#kept;
+    return { ...this.#plan, stored, nextAttempt };
   }
 
   /** An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure. */
@@ -137,9 +139,7 @@ export class CertificateJob {
     const kept = this.#kept;
     if (!this.#attempting) {
       await this.#turn;
-      kept.nextAttempt = this.#now;
-      // Else the issuer's wish would move the attempt away again.
-      kept.nextRenewalInfo = Infinity;
+      kept.wish(this.#now);
     }
     const before = kept.failures;
     await this.#wake();
@@ -227,7 +227,7 @@ export class CertificateJob {
 
   async #order(): Promise<StoredCertificate> {
     const kept = this.#kept;
-    const predecessor = kept.stored;
+    const { stored: predecessor, wished: direct } = kept;
     // A job that a reload ended may have got it while we waited for our turn.
     const other = await loadNewest(this.#context.store, this.#plan, this.#now);
     const newer = other !== null && other.issuedAt > (predecessor?.issuedAt ?? -Infinity);
@@ -236,7 +236,7 @@ export class CertificateJob {
     this.#voice.say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
     const { names, issuers } = this.#plan;
     const [journal, { signal }] = [this.#journal, this.#ending];
-    return await attemptIssuers({ names, issuers, predecessor, journal, signal }, this.#context);
+    return await attemptIssuers({ names, issuers, predecessor, direct, journal, signal }, this.#context);
   }
 
   #fail(error: unknown): void {

@@ -67,7 +67,8 @@ export function parseJournal(text: string): JournalDocument {
   return {
     names,
     served: served as JournalDocument["served"],
-    episode: episode as Episode,
+    // One of a version that knew no rehearsals lacks a member.
+    episode: { ...NO_TROUBLE, ...(episode as Episode) },
     entries: lines.map((line, index) => {
       const entry = object(line, index + 2);
       if (typeof entry["at"] !== "number" || typeof entry["kind"] !== "string")

@@ -14,8 +14,23 @@ export interface JournalProblem {
 /** Which certificate is served for which of the names. */
 export type ServedPart = Pick<ServedCertificate, "names" | "fingerprint" | "issuer" | "origin">;
 
-/** Why somebody is told: the first failure, three in a row, less than a quarter of the life left, all well again. */
-export type NoticeReason = "failing" | "failing-repeatedly" | "ending" | "recovered";
+/**
+ * Why somebody is told: the first failure, three in a row, less than a quarter of the life left, all well again; a
+ * rehearsal that failed, and one that passes again.
+ */
+export type NoticeReason =
+  | "failing"
+  | "failing-repeatedly"
+  | "ending"
+  | "recovered"
+  | "rehearsal-failed"
+  | "rehearsal-recovered";
+
+/** `unavailable`: the staging directory was away or unwilling, which says nothing about the site. */
+export type RehearsalOutcome = "passed" | "failed" | "unavailable";
+
+/** By the operator, after a change of the configuration, by schedule, or after an order that failed. */
+export type RehearsalOccasion = "command" | "configuration" | "schedule" | "failure";
 
 /**
  * What the flight recorder of a certificate takes down. Times are milliseconds since the epoch. Never a key, a
@@ -44,6 +59,15 @@ export type JournalEvent =
       readonly kind: "order-failed";
       readonly issuer: string;
       readonly error: string;
+      readonly problem: JournalProblem | null;
+    }
+  /** An order at a staging directory, from its beginning to its end. */
+  | {
+      readonly kind: "rehearsal";
+      readonly issuer: string;
+      readonly occasion: RehearsalOccasion;
+      readonly outcome: RehearsalOutcome;
+      readonly error: string | null;
       readonly problem: JournalProblem | null;
     }
   /** No issuer gave a certificate. */

@@ -1,4 +1,10 @@
-import type { JournalEntry, JournalProblem, NoticeReason, ServedPart } from "./journal-event.ts";
+import type {
+  JournalEntry,
+  JournalProblem,
+  NoticeReason,
+  RehearsalOccasion,
+  ServedPart,
+} from "./journal-event.ts";
 import { moment } from "./sentences.ts";
 
 const REASONS: Readonly<Record<NoticeReason, string>> = {
@@ -6,6 +12,8 @@ const REASONS: Readonly<Record<NoticeReason, string>> = {
   "failing-repeatedly": "three failures in a row",
   ending: "less than a quarter of its life left",
   recovered: "all well again",
+  "rehearsal-failed": "a rehearsal that failed",
+  "rehearsal-recovered": "a rehearsal that passes again",
 };
 
 /** An entry of the journal as a sentence without its time. */
@@ -21,6 +29,8 @@ export function journalSentence(entry: JournalEntry): string {
       return `${entry.issuer} gave a certificate, valid until ${moment(entry.notAfter)} (${short(entry.fingerprint)})`;
     case "order-failed":
       return `order at ${entry.issuer} failed: ${entry.error}${problemSentence(entry.problem, entry.error)}`;
+    case "rehearsal":
+      return rehearsalSentence(entry);
     case "attempt-failed":
       return "no issuer gave a certificate";
     case "next-attempt":
@@ -49,6 +59,21 @@ function challengeSentence(entry: Extract<JournalEntry, { kind: "challenge" }>):
   if (outcome === "reused") return `${issuer} still holds a proof for ${name}, and asks for none`;
   if (outcome === "valid") return `${name} proven by ${challenge}`;
   return `${name} not proven by ${challenge}${problemSentence(problem, "")}`;
+}
+
+const OCCASIONS: Readonly<Record<RehearsalOccasion, string>> = {
+  command: "asked for by the operator",
+  configuration: "after a change of the configuration",
+  schedule: "by schedule",
+  failure: "before an order, since the last one failed",
+};
+
+function rehearsalSentence(entry: Extract<JournalEntry, { kind: "rehearsal" }>): string {
+  const { issuer, occasion, outcome, error, problem } = entry;
+  const begin = `rehearsal at ${issuer}, ${OCCASIONS[occasion]},`;
+  if (error === null) return `${begin} passed`;
+  const how = outcome === "failed" ? "failed" : "came to nothing";
+  return `${begin} ${how}: ${error}${problemSentence(problem, error)}`;
 }
 
 /** What the CA said, unless `said` has it already. */

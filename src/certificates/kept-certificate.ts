@@ -1,5 +1,6 @@
 import type { CertificatePair } from "./certificate-pair.ts";
 import { retryAfterOf, type RenewalWindow } from "./issuer.ts";
+import type { RehearsalRecords } from "./rehearsal-records.ts";
 import { renewalTime, retryDelay, shortestInterval, timeInWindow } from "./renewal-schedule.ts";
 import { moment, sentenceOf } from "./sentences.ts";
 import { serve, serveWithout } from "./served.ts";
@@ -21,6 +22,8 @@ export class KeptCertificate {
   nextAttempt: number;
   nextRenewalInfo = Infinity;
   failures = 0;
+  /** The operator asked for the next attempt. */
+  wished = false;
   lastError: { readonly error: unknown; readonly at: number } | null = null;
 
   constructor(names: readonly [string, ...string[]], now: number) {
@@ -44,13 +47,23 @@ export class KeptCertificate {
     this.temporary = null;
     this.standIns = [];
     this.failures = 0;
+    this.wished = false;
     this.lastError = null;
     this.nextAttempt = dueTime(stored, random);
+  }
+
+  /** The operator wants an attempt now. */
+  wish(now: number): void {
+    this.wished = true;
+    this.nextAttempt = now;
+    // Else the issuer's wish would move the attempt away again.
+    this.nextRenewalInfo = Infinity;
   }
 
   /** Takes note of a failed attempt. */
   fail(error: unknown, now: number, random: number): void {
     this.failures += 1;
+    this.wished = false;
     this.lastError = { error, at: now };
     const left = this.stored === null ? Infinity : this.stored.notAfter - now;
     this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random, left);
@@ -148,7 +161,7 @@ export class KeptCertificate {
       : `an older one is served for ${covered}, and for the rest ${temporary}`;
   }
 
-  status(issuerName: string): CertificateStatus {
+  status(issuerName: string, rehearsals: RehearsalRecords): CertificateStatus {
     const { stored, lastError: last } = this;
     return {
       name: this.names[0],
@@ -165,6 +178,7 @@ export class KeptCertificate {
       failures: this.failures,
       lastError: last === null ? null : { message: sentenceOf(last.error), at: last.at },
       serving: stored === null ? "temporary" : "stored",
+      rehearsal: rehearsals.of(this.names).last,
     };
   }
 

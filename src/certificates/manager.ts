@@ -12,7 +12,7 @@
  * Rejected: one timer over all certificates, as certmagic's maintenance tick is: a tick of ten minutes makes
  * "retry after one minute" a lie, and a timer for each certificate costs nothing.
  */
-import { messageOf, PaddockError } from "../errors.ts";
+import { PaddockError } from "../errors.ts";
 import { findByName } from "./certificate-pair.ts";
 import { DamagedFiles } from "./damaged.ts";
 import { makeStorage } from "./durable-file.ts";
@@ -21,6 +21,7 @@ import { ClockDoubt, type ClockDifference } from "./clock-doubt.ts";
 import { watchClock } from "./clock-watch.ts";
 import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
+import { MOST_TOLD, sayFound } from "./found.ts";
 import type { Issuer } from "./issuer.ts";
 import { IssuerStores } from "./issuer-stores.ts";
 import { CertificateJob } from "./job.ts";
@@ -33,16 +34,14 @@ import { OnDemandCertificates, type OnDemandTerms } from "./on-demand/on-demand-
 import { RememberedNames } from "./on-demand/remembered-names.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
-import { sayFound } from "./found.ts";
-import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
+import { finishRevocations, revokeAndReplace, type RevocationReason } from "./revocation.ts";
 import { Publication } from "./publication.ts";
+import { RehearsalRecords } from "./rehearsal-records.ts";
+import { Rehearsals, type CertificateSubject } from "./rehearsals.ts";
 import { ServedRecord } from "./served-record.ts";
 import type { CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
 import { StoredCertificates } from "./stored-certificates.ts";
-
-/** With more certificates than these, what was found for each is not a line of its own in the log. */
-const MOST_TOLD = 50;
 
 /** Milliseconds for each other certificate. */
 const SPREAD = 250;
@@ -60,6 +59,7 @@ export class CertificateManager {
   readonly journals: JournalStore;
   /** Those of names that no site has. */
   readonly onDemand: OnDemandCertificates;
+  readonly rehearsals: Rehearsals;
   readonly #publication: Publication;
   readonly #watches: readonly { close(): void }[];
   readonly #options: CertificateManagerOptions;
@@ -79,9 +79,10 @@ export class CertificateManager {
     const { storage, clock, log } = options;
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
+    const rehearsals = await RehearsalRecords.open({ storage, log, damaged });
     const ca = await EmbeddedCa.open({ storage, clock, damaged });
     const remembered = await RememberedNames.open({ storage, damaged, clock, log });
-    return new CertificateManager(options, damaged, ca, remembered);
+    return new CertificateManager(options, damaged, ca, remembered, rehearsals);
   }
 
   private constructor(
@@ -89,6 +90,7 @@ export class CertificateManager {
     damaged: DamagedFiles,
     ca: EmbeddedCa,
     remembered: RememberedNames,
+    rehearsals: RehearsalRecords,
   ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
@@ -125,8 +127,11 @@ export class CertificateManager {
       spread: () => Math.floor(random() * (this.#wanted - 1) * SPREAD),
       isUnsent: () => this.#publication.isUnsent,
       publish: () => this.#publication.publish(),
+      rehearsals,
     };
     this.onDemand = new OnDemandCertificates(this.#context, remembered);
+    const subjects = () => [...this.#jobs.values()].flatMap(({ subject }) => subject ?? []);
+    this.rehearsals = new Rehearsals({ ...this.#context, subjects });
   }
 
   /**
@@ -172,23 +177,16 @@ export class CertificateManager {
    * @throws PaddockError `certificate.unknown-name`, `certificate.brought`, or why the issuer or the order failed.
    */
   async revoke(name: string, reason: RevocationReason, signal: AbortSignal): Promise<void> {
-    const job = this.#jobOf(name);
-    if (!(job instanceof CertificateJob)) {
-      throw new PaddockError("certificate.brought", `the certificate of ${name} comes from files`, {
-        fix: "Revoke it where you got it, and put a new one into the files.",
-      });
-    }
-    const { stored, issuers } = job.revocable;
-    await revoke(stored, issuers, { name, reason, signal }, this.#context);
-    try {
-      await job.renewNow();
-    } catch (cause) {
-      const sentence = `the certificate of ${name} is revoked and still served, since there is no new one yet: ${messageOf(cause)}`;
-      throw new PaddockError("certificate.revoked-not-replaced", sentence, {
-        fix: "It is tried again by itself; `paddock certs list` shows when.",
-        cause,
-      });
-    }
+    await revokeAndReplace(this.#jobOf(name), { name, reason, signal }, this.#context);
+  }
+
+  /**
+   * What is kept for `name`; null where its certificate comes from files.
+   *
+   * @throws PaddockError `certificate.unknown-name`
+   */
+  subjectOf(name: string): CertificateSubject | null {
+    return this.#jobOf(name).subject;
   }
 
   #jobOf(name: string): Job {
@@ -199,7 +197,7 @@ export class CertificateManager {
     });
   }
 
-  /** Sends the served set again, whether it changed or not; for a worker that serves something else. */
+  /** Sends the served set again; for a worker that serves something else. */
   async serveAgain(): Promise<void> {
     await this.#publication.publishAgain();
   }
@@ -220,6 +218,7 @@ export class CertificateManager {
     await this.onDemand.settled();
     await Promise.all([...this.#jobs.values()].map((job) => job.settled()));
     await this.#finishing;
+    await this.rehearsals.settled();
     await this.#publication.settled();
   }
 
@@ -229,8 +228,8 @@ export class CertificateManager {
     this.#ending.abort();
     for (const watch of this.#watches) watch.close();
     await this.#configuring;
-    await Promise.all([this.onDemand.close(), ...[...this.#jobs.values()].map((job) => job.close())]);
-    await Promise.all(this.#closing);
+    const jobs = [this.onDemand, this.rehearsals, ...this.#jobs.values()];
+    await Promise.all([...jobs.map((job) => job.close()), ...this.#closing]);
     await this.journals.written();
   }
 
@@ -267,6 +266,7 @@ export class CertificateManager {
         job.update(plan, stored);
     }
     await this.onDemand.configure(onDemand, new Set(wanted.flatMap(({ names }) => names)), stored);
+    this.#context.rehearsals.keepOnly(plans.map(({ names }) => names));
     await this.#publication.publish();
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);

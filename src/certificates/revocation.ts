@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { PaddockError } from "../errors.ts";
+import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Revocation } from "./revoked.ts";
@@ -23,13 +23,48 @@ interface RevocationContext {
   readonly log: Logger;
 }
 
+/** What is to be done with a certificate that is kept; `subject` is null for one from files. */
+interface Replaceable {
+  readonly subject: { readonly stored: StoredCertificate | null; readonly issuers: readonly Issuer[] } | null;
+  renewNow(): Promise<void>;
+}
+
+/**
+ * Revokes the certificate of a job, and has it order another with a new key at once.
+ *
+ * @throws PaddockError `certificate.brought`, or why the issuer or the order failed.
+ */
+export async function revokeAndReplace(
+  job: Replaceable,
+  wanted: { readonly name: string; readonly reason: RevocationReason; readonly signal: AbortSignal },
+  context: RevocationContext,
+): Promise<void> {
+  const { name } = wanted;
+  if (job.subject === null) {
+    throw new PaddockError("certificate.brought", `the certificate of ${name} comes from files`, {
+      fix: "Revoke it where you got it, and put a new one into the files.",
+    });
+  }
+  const { stored, issuers } = job.subject;
+  await revoke(stored, issuers, wanted, context);
+  try {
+    await job.renewNow();
+  } catch (cause) {
+    const sentence = `the certificate of ${name} is revoked and still served, since there is no new one yet: ${messageOf(cause)}`;
+    throw new PaddockError("certificate.revoked-not-replaced", sentence, {
+      fix: "It is tried again by itself; `paddock certs list` shows when.",
+      cause,
+    });
+  }
+}
+
 /**
  * Revokes a certificate at the issuer that made it, so that it is never loaded from the store again.
  *
  * @throws PaddockError `certificate.not-stored`, `certificate.no-revocation`; what the issuer says. After an
  *   error that is `uncertain` the revocation is repeated at the next start, else the certificate stays in use.
  */
-export async function revoke(
+async function revoke(
   stored: StoredCertificate | null,
   issuers: readonly Issuer[],
   wanted: { readonly name: string; readonly reason: RevocationReason; readonly signal: AbortSignal },

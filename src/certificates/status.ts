@@ -1,3 +1,4 @@
+import type { RehearsalOutcome } from "./journal-event.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 
 /**
@@ -8,6 +9,16 @@ import type { TlsCertificate } from "../tls/certificate.ts";
  * - `failing`: the last attempt failed (or a certificate of the operator's has ended)
  */
 export type CertificateState = "waiting" | "issuing" | "valid" | "renewing" | "failing";
+
+/** The last rehearsal of an order that said something. */
+export interface RehearsalStatus {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** The staging directory, as `issuers` names it. */
+  readonly issuer: string;
+  readonly outcome: RehearsalOutcome;
+  readonly error: string | null;
+}
 
 /** One certificate as `status`, the metrics and the status page show it. Times are milliseconds since the epoch. */
 export interface CertificateStatus {
@@ -34,6 +45,8 @@ export interface CertificateStatus {
   readonly serving: "stored" | "temporary";
   /** Only of a name on demand. `lapsing`: it is not renewed, since nobody uses it or the app said no. */
   readonly onDemand?: "kept" | "lapsing";
+  /** Null where there was none. */
+  readonly rehearsal: RehearsalStatus | null;
 }
 
 /** A certificate to serve, and where it is from. */

@@ -3,6 +3,7 @@ import { importCertificates } from "./certs/import.ts";
 import { listCertificates } from "./certs/list.ts";
 import { testNotification } from "./certs/notify-test.ts";
 import { renewCertificate } from "./certs/renew.ts";
+import { rehearseCertificates } from "./certs/rehearse.ts";
 import { revokeCertificate } from "./certs/revoke.ts";
 import { showCertificate } from "./certs/show.ts";
 import type { Command } from "./command.ts";
@@ -13,6 +14,7 @@ const WORDS: Readonly<Record<string, Command>> = {
   list: listCertificates,
   show: showCertificate,
   renew: renewCertificate,
+  rehearse: rehearseCertificates,
   revoke: revokeCertificate,
   account: certificateAccount,
   "notify-test": testNotification,

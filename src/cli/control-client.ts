@@ -8,6 +8,7 @@ export type DaemonCommand =
   | "maintenance"
   | "purge"
   | "certs-renew"
+  | "certs-rehearse"
   | "certs-revoke"
   | "certs-account-rollover"
   | "certs-account-deactivate"

@@ -45,6 +45,7 @@ export function assemble(
     },
     log: sectionOf(root, "log").values as unknown as LogConfiguration,
     issuers,
+    rehearse: values["rehearse"] === false ? null : (values["rehearse"] as number),
     challenges: proving.challenges,
     dns: proving.dns,
     localCa: assembleLocalCa(root, listen, adminListen, context),

@@ -28,6 +28,8 @@ export interface Configuration {
   };
   readonly log: LogConfiguration;
   readonly issuers: readonly IssuerConfiguration[];
+  /** Milliseconds between two rehearsals of a certificate's order; null for none but those that are asked for. */
+  readonly rehearse: number | null;
   /** How a CA may be shown that a name is ours, in this order; only what can be answered. */
   readonly challenges: readonly ChallengeKind[];
   /** Null where there is no dns-01. */
@@ -66,8 +68,23 @@ export type IssuerConfiguration =
       readonly preferredChain: string | null;
       /** Absolute path of a PEM file with extra roots for talking to this CA. */
       readonly trustedRoots: string | null;
-      readonly eab: { readonly keyId: string; readonly hmacKey: string } | null;
+      readonly eab: ExternalAccountConfiguration | null;
+      /** Where its orders are rehearsed; null where nowhere. */
+      readonly staging: StagingConfiguration | null;
     };
+
+export interface ExternalAccountConfiguration {
+  readonly keyId: string;
+  readonly hmacKey: string;
+}
+
+/** A staging directory; profile and trusted roots are those of its CA. */
+export interface StagingConfiguration {
+  /** As `name` of an issuer. */
+  readonly name: string;
+  readonly directory: string;
+  readonly eab: ExternalAccountConfiguration | null;
+}
 
 export interface DnsConfiguration {
   /** Absolute path of the program that adds and removes TXT records. */

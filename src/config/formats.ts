@@ -20,7 +20,17 @@ export const KNOWN_DIRECTORIES: Readonly<Record<string, string>> = {
   "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
   zerossl: "https://acme.zerossl.com/v2/DV90",
   google: "https://dv.acme-v02.api.pki.goog/directory",
+  "google-staging": "https://dv.acme-v02.test-api.pki.goog/directory",
 };
+
+/** By CA: the short name of its staging directory, and whether that wants an account binding of its own. */
+export const KNOWN_STAGINGS: Readonly<Record<string, { readonly name: string; readonly eab: boolean }>> = {
+  letsencrypt: { name: "letsencrypt-staging", eab: false },
+  google: { name: "google-staging", eab: true },
+};
+
+/** Milliseconds. */
+const SHORTEST_REHEARSAL = 86_400_000;
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
 
@@ -53,6 +63,16 @@ export const FORMATS = {
     },
   },
   duration: measure("duration, such as `10s`", "duration", "10s, 5m, 12h, 30d or 1y", "s", parseDuration),
+  rehearsal: {
+    says: "duration of `1d` or more, or `false`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "false" ? false : (parseDuration(text) ?? text)),
+    check: (value: unknown) => {
+      if (value === false || (typeof value === "number" && value >= SHORTEST_REHEARSAL)) return;
+      if (typeof value === "number") fail("must be 1d or more: a CA's staging directory is there for all");
+      fail(`${show(value)} is no duration; write for example 7d, or false for no rehearsals`);
+    },
+  },
   size: measure("size, such as `100MB`", "size", "16KB, 100MB or 1GB", "MB", parseSize),
   workers: {
     says: "`auto` or a number",
@@ -142,6 +162,14 @@ export const FORMATS = {
   siteNames: list("list of names", (text) => parsed(parseSiteName(text))),
   siteName: scalar("a name of the site", (text) => parsed(parseSiteName(text))),
   directory: scalar("short name or directory URL", checkDirectory),
+  directoryOrOff: {
+    says: "short name, directory URL, or `false`",
+    shape: "scalar",
+    coerce: (text: string) => (text === "false" ? false : text),
+    check: (value: unknown) => {
+      if (value !== false) checkDirectory(asText(value));
+    },
+  },
   upstream: scalar("`unix:PATH`, `http://HOST:PORT`, or a name from `upstreams`", (text) => {
     // A bare word is looked up among the upstreams when all of them are known.
     if (looksLikeUpstreamAddress(text)) parsed(parseUpstreamAddress(text, "/"));

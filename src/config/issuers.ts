@@ -3,8 +3,9 @@ import { absolute, pathOf, type AssemblyContext } from "./context.ts";
 import { variable } from "./environment.ts";
 import { checkFile } from "./files.ts";
 import { FormatError } from "./format.ts";
-import { FORMATS, KNOWN_DIRECTORIES } from "./formats.ts";
+import { FORMATS } from "./formats.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";
+import { assembleStaging, directoryOf, knownStaging } from "./staging.ts";
 
 /** The issuers in their order: PADDOCK_ISSUER alone, or those of the file, or Let's Encrypt. */
 export function assembleIssuers(root: SectionValues, context: AssemblyContext): IssuerConfiguration[] {
@@ -55,7 +56,7 @@ function assembleIssuer(
     return undefined;
   }
   if (name === null) {
-    for (const key of ["profile", "preferredChain", "trustedRoots", "eab"])
+    for (const key of ["profile", "preferredChain", "trustedRoots", "eab", "staging"])
       if (section.entries.has(key))
         problems.add(placeOf(section, [key], true), `${key} means nothing to the embedded CA; remove it`);
     return { kind: "local" };
@@ -69,18 +70,19 @@ function assembleIssuer(
     profile: values["profile"] as string | null,
     preferredChain: values["preferredChain"] as string | null,
     eab: (one["eab"]?.values ?? null) as { keyId: string; hmacKey: string } | null,
+    staging: assembleStaging(section, name, context),
   };
 }
 
 function acmeIssuer(name: string, trustedRoots: string | null) {
-  const directory = Object.hasOwn(KNOWN_DIRECTORIES, name) ? KNOWN_DIRECTORIES[name] : undefined;
   return {
     kind: "acme",
     name,
-    directory: directory ?? name,
+    directory: directoryOf(name),
     profile: null,
     preferredChain: null,
     trustedRoots,
     eab: null,
+    staging: knownStaging(name),
   } as const;
 }

@@ -250,7 +250,7 @@ function plainValue(node: SourceNode, key: Key): { value: unknown } | { problem:
   if (node.kind === "mapping")
     return { value: [...node.entries].map(([name, entry]) => [name, bare(entry.node)]) };
   // `75` for a duration: a number has no unit, so it goes the way of text and is refused with a hint.
-  const isMeasure = key.format === "duration" || key.format === "size";
+  const isMeasure = ["duration", "size", "rehearsal"].includes(key.format);
   return { value: isMeasure && typeof node.value === "number" ? String(node.value) : node.value };
 }
 

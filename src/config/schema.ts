@@ -15,6 +15,19 @@ const EAB: Section = {
   },
 };
 
+const STAGING: Section = {
+  acme: {
+    doc: "Short name or URL of the staging directory, where it is not known by the name of the CA.",
+    format: "directory",
+    default: null,
+  },
+  eab: {
+    doc: "External account binding there; it is not that of the CA itself.",
+    nested: "one",
+    section: EAB,
+  },
+};
+
 const ISSUER: Section = {
   acme: {
     doc: "`letsencrypt`, `letsencrypt-staging`, `zerossl`, `google`, or the URL of an ACME directory.",
@@ -38,6 +51,12 @@ const ISSUER: Section = {
     default: null,
   },
   eab: { doc: "External account binding, where the CA asks for one.", nested: "one", section: EAB },
+  staging: {
+    doc: "Where orders at this CA are rehearsed: a short name, a URL, a section, or `false` for nowhere. Let's Encrypt's is known; Google's needs an `eab` of its own.",
+    nested: "one",
+    section: STAGING,
+    or: { format: "directoryOrOff", default: null },
+  },
 };
 
 const DNS: Section = {
@@ -199,6 +218,12 @@ export const ROOT: Section = {
     env: "PADDOCK_ISSUERS",
   },
   localCA: { doc: "The embedded CA.", nested: "one", section: LOCAL_CA, env: "PADDOCK_LOCAL_CA" },
+  rehearse: {
+    doc: "How often the order of each certificate is tried at the staging directory of its CA, `1d` or more; also a few minutes after names, challenges, listeners or issuers have changed. `false` turns both off.",
+    format: "rehearsal",
+    default: "7d",
+    env: "PADDOCK_REHEARSE",
+  },
   challenges: {
     doc: "How the CA may check the names, in this order: a kind that fails is followed by the next, and the one that worked is tried first the next time. `dns-01` joins the list where `dns.hook` is set and this key is not.",
     format: "challenges",

@@ -9,6 +9,7 @@ export interface CertificateFacts {
   readonly issued: number | null;
   readonly nextAttempt: number | null;
   readonly stored: boolean;
+  readonly rehearsal: { readonly passed: boolean; readonly at: number } | null;
 }
 
 interface Value {
@@ -38,6 +39,17 @@ export class Exposition {
   readonly #serving = this.#gauge(
     "paddock_certificate_serving",
     "1 where the served certificate is the stored one",
+    ["name"],
+  );
+
+  readonly #rehearsal = this.#gauge(
+    "paddock_certificate_rehearsal_success",
+    "1 where the last rehearsal of an order passed, 0 where it failed",
+    ["name"],
+  );
+  readonly #rehearsed = this.#gauge(
+    "paddock_certificate_rehearsal_timestamp_seconds",
+    "When the last rehearsal ended that passed or failed",
     ["name"],
   );
 
@@ -81,11 +93,15 @@ export class Exposition {
     this.#limits.reset();
     for (const [upstream, limit] of Object.entries(limits)) this.#limits.set({ upstream }, limit);
     for (const gauge of [this.#expiry, this.#issued, this.#next, this.#serving]) gauge.reset();
-    for (const { name, issuer, expiry, issued, nextAttempt, stored } of certificates) {
+    for (const gauge of [this.#rehearsal, this.#rehearsed]) gauge.reset();
+    for (const { name, issuer, expiry, issued, nextAttempt, stored, rehearsal } of certificates) {
       if (expiry !== null) this.#expiry.set({ name, issuer }, expiry);
       if (issued !== null) this.#issued.set({ name, issuer }, issued);
       if (nextAttempt !== null) this.#next.set({ name }, nextAttempt);
       this.#serving.set({ name }, stored ? 1 : 0);
+      if (rehearsal === null) continue;
+      this.#rehearsal.set({ name }, rehearsal.passed ? 1 : 0);
+      this.#rehearsed.set({ name }, rehearsal.at);
     }
     const counted = AggregatorRegistry.aggregate(workers.map((counts) => metricsOf(counts) as object[]));
     return `${await this.#registry.metrics()}\n${await counted.metrics()}`;

@@ -30,6 +30,11 @@ export interface PageStatus {
 export function statusPage(status: PageStatus, recent: ReadonlyMap<string, readonly JournalEntry[]>): string {
   const certificates = status.certificates.map((certificate) => {
     const trouble = certificate.lastError?.message ?? certificate.waitingFor ?? "";
+    const failed = certificate.rehearsal?.outcome === "failed" ? certificate.rehearsal : null;
+    const rehearsal =
+      failed === null
+        ? ""
+        : `<br>rehearsal at ${escape(failed.issuer)} failed: ${escape(failed.error ?? "")}`;
     const entries = recent.get(certificate.name) ?? [];
     const facts = row([
       escape(certificate.names.join(", ")),
@@ -37,7 +42,7 @@ export function statusPage(status: PageStatus, recent: ReadonlyMap<string, reado
       escape(certificate.issuer),
       time(certificate.notAfter),
       `${time(certificate.nextAttempt)}<br><small>${escape(certificate.nextReason ?? "")}</small>`,
-      escape(trouble),
+      escape(trouble) + rehearsal,
     ]);
     return facts + (entries.length === 0 ? "" : journal(entries, certificate.state === "failing"));
   });

@@ -26,6 +26,10 @@ export function certificateFacts(
     issued: seconds(status.issuedAt ?? status.notBefore),
     nextAttempt: seconds(status.nextAttempt),
     stored: status.serving === "stored" && servesAsTold(name),
+    rehearsal:
+      status.rehearsal === null
+        ? null
+        : { passed: status.rehearsal.outcome === "passed", at: Math.round(status.rehearsal.at / 1000) },
   });
   const configured = statuses.filter(({ onDemand }) => onDemand === undefined);
   const kept = statuses.filter(({ onDemand, notAfter }) => onDemand === "kept" && notAfter !== null);

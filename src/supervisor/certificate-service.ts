@@ -18,6 +18,7 @@ import { issuerCommands } from "./certificate-commands.ts";
 import { nameOf } from "./certificate-orders.ts";
 import { appQuestion } from "./on-demand/app-question.ts";
 import { ProvenChallenges } from "./proven-challenges.ts";
+import { rehearsalCommand } from "./rehearsal-command.ts";
 
 /** Milliseconds for the CA's directory. */
 const PROFILE_PATIENCE = 30_000;
@@ -69,7 +70,7 @@ export class CertificateService {
             ? manager.local
             : await acmeIssuer(issuer, {
                 email: configuration.email,
-                accounts: manager.stores.accounts(issuer.name),
+                accounts: (name) => manager.stores.accounts(name),
                 orders: manager.stores.orders(issuer.name),
                 board,
                 clock: systemClock,
@@ -78,8 +79,10 @@ export class CertificateService {
               }),
       ),
     );
-    this.#acme = issuers.filter((issuer) => issuer instanceof AcmeIssuer);
-    for (const issuer of this.#acme) void this.#checkProfile(issuer);
+    const acme = issuers.filter((issuer) => issuer instanceof AcmeIssuer);
+    for (const issuer of acme) void this.#checkProfile(issuer);
+    // Staging directories have accounts, too.
+    this.#acme = [...acme, ...acme.flatMap(({ staging }) => staging ?? [])];
     const sites = configuration.sites.map(({ names, certificate }) => ({
       names,
       choice: certificate,
@@ -120,6 +123,7 @@ export class CertificateService {
         await this.manager.renewNow(nameOf(order));
       },
       ...issuerCommands(this.manager, () => this.#acme),
+      ...rehearsalCommand(this.manager),
     };
   }
 }

@@ -8,6 +8,7 @@ import { PaddockError } from "../errors.ts";
 import { AddressList } from "../exchange/address-list.ts";
 import type { Logger } from "../logging/logger.ts";
 import { nameOf } from "./certificate-orders.ts";
+import { circumstancesOf } from "./circumstances.ts";
 import type { ControlCommands } from "./control-server.ts";
 import type { ListeningSocket } from "./listeners.ts";
 import { CertificateNotifier } from "./notify/notifier.ts";
@@ -62,7 +63,9 @@ export class CertificateWatch {
     this.configure(configuration);
   }
 
-  configure({ notify, listen }: Configuration): void {
+  configure(configuration: Configuration): void {
+    const { notify, listen, rehearse } = configuration;
+    this.#manager.rehearsals.configure(rehearse, circumstancesOf(configuration));
     this.#proxied = new AddressList(listen.proxyProtocol);
     this.#notifier.configure(notify);
     this.#manager.journals.notifier = this.#notifier.configured ? this.#notifier : null;

@@ -49,6 +49,7 @@ export class FakeIssuer implements Issuer {
   behave: (request: IssueRequest) => Promise<void> = async () => {};
   window: (() => Promise<RenewalWindow | null>) | null = null;
   windowsAsked = 0;
+  staging: FakeIssuer | null = null;
   /** Names that it certifies instead of those that it is asked for. */
   certifies: readonly string[] | null = null;
   /** At this moment, and the most ever. */

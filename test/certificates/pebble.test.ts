@@ -46,10 +46,11 @@ void describe("the manager with Pebble", () => {
           preferredChain: null,
           trustedRoots: pebble.trustedRootsPath,
           eab: null,
+          staging: null,
         },
         {
           email: null,
-          accounts: manager.stores.accounts(pebble.directoryUrl),
+          accounts: (name) => manager.stores.accounts(name),
           board,
           clock: systemClock,
           version: "0.0.0",

@@ -361,6 +361,37 @@ const CASES: readonly (readonly [string, string | RegExp])[] = [
   [issuer("{ acme: google, trustedRoots: «nowhere.pem }"), /^the file .*\/nowhere\.pem does not exist$/],
   [issuer("{ acme: zerossl, eab: «{ keyId: a } }"), "issuers[0].eab.hmacKey is missing; give it"],
   [`${SITE}issuers: «[]`, /^issuers is empty; remove the key/],
+  [issuer("{ local: true, «staging: false }"), "staging means nothing to the embedded CA; remove it"],
+  [
+    issuer("{ acme: letsencrypt, staging: «letsencrypt-stagin }"),
+    'issuers[0].staging: "letsencrypt-stagin" is no known CA and no directory URL; did you mean "letsencrypt-staging"?',
+  ],
+  [issuer("{ acme: zerossl, staging: «true }"), "issuers[0].staging: must be text, not true"],
+  [
+    issuer("{ acme: letsencrypt, staging: «letsencrypt }"),
+    "staging is the directory of the issuer itself; write false where the CA has no other",
+  ],
+  [
+    issuer("{ acme: zerossl, staging: «{ eab: { keyId: a, hmacKey: c2VjcmV0 } } }"),
+    "no staging directory of zerossl is known; give its URL as staging.acme",
+  ],
+  [
+    issuer("{ acme: google, staging: «google-staging }"),
+    "google-staging asks for an account binding of its own; give staging.eab",
+  ],
+  [
+    issuer("{ acme: google, staging: { eab: «{ keyId: a } } }"),
+    "issuers[0].staging.eab.hmacKey is missing; give it",
+  ],
+  [issuer(`{ acme: zerossl, staging: { acme: "https://a.example/d", «url: x } }`), 'unknown key "url"'],
+  // Rehearsals
+  [`${SITE}rehearse: «7`, 'rehearse: "7" is no duration; write for example 7d, or false for no rehearsals'],
+  [`${SITE}rehearse: «1h`, "rehearse: must be 1d or more: a CA's staging directory is there for all"],
+  [
+    `${SITE}rehearse: «true`,
+    "rehearse: true is no duration; write for example 7d, or false for no rehearsals",
+  ],
+  [`${SITE}rehearse: «weekly`, /^rehearse: "weekly" is no duration/],
   // Challenges
   [`${SITE}challenges: «http-01`, 'challenges must be a list, not "http-01"'],
   [`${SITE}challenges: «[]`, /^challenges is empty; remove the key/],

@@ -99,6 +99,7 @@ void test("describes one site wholly by environment, as the sidecar runs", () =>
       preferredChain: null,
       trustedRoots: join(folder, "ca.pem"),
       eab: null,
+      staging: null,
     },
   ]);
 });

@@ -50,8 +50,14 @@ void test("six lines are a whole configuration, with defaults for the rest", () 
         preferredChain: null,
         trustedRoots: null,
         eab: null,
+        staging: {
+          name: "letsencrypt-staging",
+          directory: "https://acme-staging-v02.api.letsencrypt.org/directory",
+          eab: null,
+        },
       },
     ],
+    rehearse: 7 * 86_400_000,
     challenges: ["http-01", "tls-alpn-01"],
     dns: null,
     localCa: { acme: null },
@@ -263,6 +269,36 @@ void test("check accepts every sample in config/ once its folders are there", ()
   }
   const minimal = readFileSync(join(repository, "config/paddock.minimal.yaml"), "utf8");
   assert.equal(minimal.trimEnd().split("\n").length, 6);
+});
+
+void test("the staging directory of a CA is known, written, written with an account, or none", () => {
+  const stagingOf = (text: string) => {
+    const sites = "sites: [{ names: [a.example], upstream: 'http://[::1]:8000' }]";
+    const [issuer] = loadText(folder, `issuers: [${text}]\n${sites}`).issuers;
+    assert.ok(issuer?.kind === "acme");
+    return issuer.staging;
+  };
+  assert.equal(stagingOf("{ acme: letsencrypt }")?.name, "letsencrypt-staging");
+  for (const none of [
+    "{ acme: letsencrypt, staging: false }",
+    "{ acme: letsencrypt-staging }",
+    "{ acme: zerossl }",
+    "{ acme: google }",
+    "{ acme: 'https://ca.example/dir' }",
+  ])
+    assert.equal(stagingOf(none), null, none);
+  const url = "https://ca.example/staging";
+  assert.deepEqual(stagingOf(`{ acme: zerossl, staging: '${url}' }`), {
+    name: url,
+    directory: url,
+    eab: null,
+  });
+  const eab = { keyId: "k", hmacKey: "c2VjcmV0" };
+  assert.deepEqual(stagingOf("{ acme: google, staging: { eab: { keyId: k, hmacKey: c2VjcmV0 } } }"), {
+    name: "google-staging",
+    directory: "https://dv.acme-v02.test-api.pki.goog/directory",
+    eab,
+  });
 });
 
 /** YAML that is likely to reach deep: the real keys with any values. */

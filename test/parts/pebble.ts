@@ -52,7 +52,7 @@ export interface Pebble {
   /** Of its management API, which changes what it answers. */
   readonly dnsManagementUrl: string;
   /** One call of it: `set-txt`, `clear-txt`, `set-cname`, …; names end with a dot. */
-  dns(action: string, body: Readonly<Record<string, string>>): Promise<void>;
+  dns(action: string, body: Readonly<Record<string, string | readonly string[]>>): Promise<void>;
   /** PEM of the root that its certificates lead to. */
   issuingRoot(): Promise<string>;
   /** Everything that it logged so far. */

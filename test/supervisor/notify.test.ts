@@ -70,6 +70,7 @@ function status(name: string, now: number): CertificateStatus {
     failures: 1,
     lastError: null,
     serving: "stored",
+    rehearsal: null,
   };
 }
 

@@ -106,7 +106,7 @@ export class OnDemandJob {
   /** Until when there is no order, milliseconds since the epoch; null where one may begin. */
   async #postponed(): Promise<number | null> {
     const { clock, remembered, permissions, onUnwanted } = this.#context;
-    const { stored } = this.#job.revocable;
+    const { stored } = this.#job.subject;
     const unused = clock.now() - Math.max(this.#wantedAt, remembered.usedAt(this.name));
     const inUse = unused < (stored === null ? GIVEN_UP : UNUSED);
     const answer = inUse ? await permissions()?.of(this.name, false) : undefined;

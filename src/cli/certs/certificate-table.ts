@@ -53,7 +53,8 @@ export function wrapped(text: string, indent: string, width = WIDTH): string[] {
   return [...lines, indent + line];
 }
 
-function remarks({ names, serving, nextReason, lastError, state, waitingFor }: CertificateStatus): string[] {
+function remarks(certificate: CertificateStatus): string[] {
+  const { names, serving, nextReason, lastError, state, waitingFor, rehearsal } = certificate;
   const lines: string[] = [];
   const say = (text: string): void => void lines.push(...wrapped(text, "    "));
   if (names.length > 1) say(`also ${names.slice(1).join(", ")}`);
@@ -61,6 +62,10 @@ function remarks({ names, serving, nextReason, lastError, state, waitingFor }: C
   if (nextReason !== null) say(`next: ${nextReason}`);
   if (lastError !== null) say(`last error (${moment(lastError.at)}): ${lastError.message}`);
   else if (waitingFor !== null && state !== "failing") say(`waits for ${waitingFor}`);
+  if (rehearsal !== null) {
+    const { at, issuer, outcome, error } = rehearsal;
+    say(`rehearsal at ${issuer} ${outcome} (${moment(at)})${error === null ? "" : `: ${error}`}`);
+  }
   return lines;
 }
 

@@ -10,7 +10,8 @@ export const ORDER_PATIENCE = 15 * 60_000;
 
 export const renewCertificate: Command = {
   usage,
-  summary: "orders the certificate of NAME now, whatever its schedule says",
+  summary:
+    "orders the certificate of NAME now, whatever its schedule says, and straight at the CA also where its rehearsals fail",
   async run(args) {
     const { values, positionals } = readArguments(args, usage, CONFIG_OPTION, 1);
     const [name] = positionals;

@@ -1,4 +1,5 @@
 import type { NoticeReason } from "../../certificates/journal-event.ts";
+import type { Episode } from "../../certificates/episode.ts";
 import type { Notice } from "../../certificates/notice.ts";
 import { moment } from "../../certificates/sentences.ts";
 import type { CertificateStatus } from "../../certificates/status.ts";
@@ -42,7 +43,14 @@ export interface CertificateNews {
   readonly serving: "stored" | "temporary" | null;
 }
 
-const GRAVITY: readonly NoticeReason[] = ["ending", "failing-repeatedly", "failing", "recovered"];
+const GRAVITY: readonly NoticeReason[] = [
+  "ending",
+  "failing-repeatedly",
+  "failing",
+  "rehearsal-failed",
+  "recovered",
+  "rehearsal-recovered",
+];
 
 /** @param statusOf null where the certificate is no longer wanted. */
 export function messageOf(
@@ -79,13 +87,19 @@ function newsOf({ reason, names, episode }: Notice, status: CertificateStatus | 
     name: names[0] ?? "",
     names,
     issuer: status?.issuer ?? null,
-    error: reason === "recovered" ? null : (episode.error ?? status?.lastError?.message ?? null),
+    error: errorOf(reason, episode, status),
     failures: episode.failures,
     failingSince: time(episode.since),
     notAfter: time(status?.notAfter ?? episode.ending?.notAfter),
     nextAttempt: time(status?.nextAttempt),
     serving: status?.serving ?? null,
   };
+}
+
+function errorOf(reason: NoticeReason, episode: Episode, status: CertificateStatus | null): string | null {
+  if (reason === "recovered" || reason === "rehearsal-recovered") return null;
+  if (reason === "rehearsal-failed") return episode.rehearsal?.error ?? null;
+  return episode.error ?? status?.lastError?.message ?? null;
 }
 
 function headline({ event, name, failures, notAfter }: CertificateNews, now: number): string {
@@ -98,6 +112,10 @@ function headline({ event, name, failures, notAfter }: CertificateNews, now: num
       return `the certificate for ${name} ${remaining(notAfter, now)}`;
     case "recovered":
       return `the certificate for ${name} is well again`;
+    case "rehearsal-failed":
+      return `the next order for ${name} would fail: a rehearsal of it did`;
+    case "rehearsal-recovered":
+      return `the rehearsal of an order for ${name} passes again`;
   }
 }
 
@@ -118,7 +136,7 @@ function paragraph(news: CertificateNews, now: number): string {
   else if (notAfter !== null)
     lines.push(`  Served: a certificate that ${remaining(notAfter, now)} (${notAfter}).`);
   if (nextAttempt !== null) lines.push(`  Next attempt: ${nextAttempt}.`);
-  if (event !== "recovered") lines.push(`  What happened: paddock certs show ${name}`);
+  if (error !== null || event === "ending") lines.push(`  What happened: paddock certs show ${name}`);
   return lines.join("\n");
 }
 
