@@ -50,6 +50,7 @@ import { Publication } from "./publication.ts";
 import { ServedRecord } from "./served-record.ts";
 import type { CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
+import { Storing } from "./storing.ts";
 import { StoredCertificates } from "./stored-certificates.ts";
 
 /** With more certificates than these, what was found for each is not a line of its own in the log. */
@@ -88,10 +89,15 @@ export class CertificateManager {
     const { storage, clock, log } = options;
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
-    return new CertificateManager(options, damaged, await EmbeddedCa.open({ storage, clock, damaged }));
+    const storing = new Storing({ clock, log });
+    const ca = await EmbeddedCa.open({ storage, clock, damaged, storing });
+    return new CertificateManager(options, { damaged, ca, storing });
   }
 
-  private constructor(options: CertificateManagerOptions, damaged: DamagedFiles, ca: EmbeddedCa) {
+  private constructor(
+    options: CertificateManagerOptions,
+    { damaged, ca, storing }: { damaged: DamagedFiles; ca: EmbeddedCa; storing: Storing },
+  ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
     this.stores = new IssuerStores({ storage, damaged });
@@ -119,6 +125,7 @@ export class CertificateManager {
       onAttempt,
       random,
       store: this.#store,
+      storing,
       local: this.local,
       journals: this.journals,
       queue: new OrderQueue(),
@@ -223,6 +230,7 @@ export class CertificateManager {
     await this.#configuring;
     await Promise.all([...this.#jobs.values()].map((job) => job.close()));
     await Promise.all(this.#closing);
+    await this.#context.storing.close();
     await this.journals.written();
   }
 
