@@ -1,44 +1,27 @@
 /** Disks that are full or read-only: the certificates are served and renewed, and stored when the disk is well again. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import type { CertificateManager } from "../../src/certificates/manager.ts";
 import { makePrivateFolder } from "../../src/certificates/durable-file.ts";
+import { mountSmallDisk, type SmallDisk } from "../parts/small-disk.ts";
 import { DAY, MINUTE, setup, temporaryFolder, type Setup } from "./fixtures.ts";
 import { HeldClock } from "./held-clock.ts";
 
-/** Mounts a small disk of its own on the storage; skips where that is not allowed. */
+/** Runs with the storage on a small disk of its own; skips where none may be mounted. */
 async function onSmallDisk(
   test: TestContext,
-  run: (
-    on: Setup,
-    disk: { fill: () => Promise<void>; empty: () => Promise<void>; remount: (how: "ro" | "rw") => void },
-  ) => Promise<void>,
+  run: (on: Setup, disk: SmallDisk) => Promise<void>,
 ): Promise<void> {
-  if (process.geteuid?.() !== 0) return test.skip("mounting a disk takes root");
   await using on = await setup(new HeldClock());
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=512k,mode=0700", "tmpfs", on.storage], {
-      stdio: "pipe",
-    });
-  } catch {
-    return test.skip("no disk may be mounted here");
-  }
-  const ballast = join(on.storage, "ballast");
-  const disk = {
-    fill: async () => {
-      await assert.rejects(writeFile(ballast, Buffer.alloc(1024 * 1024)), /ENOSPC/);
-    },
-    empty: async () => await rm(ballast),
-    remount: (how: "ro" | "rw") => void execFileSync("mount", ["-o", `remount,${how}`, on.storage]),
-  };
+  using disk = mountSmallDisk(on.storage);
+  if (disk === null) return test.skip("no disk may be mounted here");
   try {
     await run(on, disk);
   } finally {
     await on.close();
-    execFileSync("umount", ["-l", on.storage]);
   }
 }
 
