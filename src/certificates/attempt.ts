@@ -1,5 +1,6 @@
 import type { ClockDoubt } from "./clock-doubt.ts";
 import { PaddockError } from "../errors.ts";
+import { setKey } from "./file-name.ts";
 import { retryAfterOf, type Issuer } from "./issuer.ts";
 import { observerFor } from "./journal-observer.ts";
 import type { CertificateJournal } from "./journal-event.ts";
@@ -7,10 +8,12 @@ import { journalText, problemIn } from "./journal-text.ts";
 import type { RehearsalContext } from "./rehearsal.ts";
 import { noteOrder, rehearseFirst, RehearsalFailed } from "./rehearsal-first.ts";
 import { sentenceOf } from "./sentences.ts";
+import type { Storing } from "./storing.ts";
 import { acceptIssued, type CertificateStore, type StoredCertificate } from "./store.ts";
 
 export interface AttemptContext extends RehearsalContext {
   readonly store: CertificateStore;
+  readonly storing: Storing;
   readonly clockDoubt: ClockDoubt;
 }
 
@@ -55,7 +58,7 @@ async function askIssuer(
   context: AttemptContext,
 ): Promise<StoredCertificate> {
   const { names, predecessor, journal, signal } = attempt;
-  const { store, clockDoubt, log, onAttempt } = context;
+  const { store, storing, clockDoubt, onAttempt } = context;
   const replaces = predecessor?.issuer === issuer.name ? predecessor.chain : null;
   journal.record({ kind: "order-begun", issuer: issuer.name });
   const observe = observerFor(journal, issuer.name);
@@ -77,17 +80,15 @@ async function askIssuer(
   journal.record({ kind: "order-finished", issuer: issuer.name, fingerprint, notAfter });
   onAttempt({ name: names[0], issuer: issuer.name, outcome: "success" });
   noteOrder(issuer, names, null, context);
-  try {
-    await store.save(fresh);
-    await issued.release?.();
-  } catch (error) {
-    // A full disk is no reason not to serve what the CA gave. Its order is still kept, where the disk took that,
-    // and a restart downloads it once more.
-    log.error(
-      { err: error },
-      `the new certificate for ${names[0]} is served, but it is not stored: ${sentenceOf(error)}`,
-    );
-  }
+  // Until it is stored its order is kept, where the disk took that, and a restart downloads it once more.
+  await storing.keep(
+    `certificate ${issuer.name} ${setKey(names)}`,
+    `the new certificate for ${names[0]}`,
+    async () => {
+      await store.save(fresh);
+      await issued.release?.();
+    },
+  );
   return fresh;
 }
 

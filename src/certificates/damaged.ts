@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
-import { makePrivateFolder, storageError } from "./durable-file.ts";
+import { makePrivateFolder } from "./durable-file.ts";
 
 /**
  * Where unreadable files of the storage go: out of the way, so that a new one can be made, and not deleted, so
@@ -25,11 +25,16 @@ export class DamagedFiles {
     const folder = join(this.#storage, "damaged");
     const flat = relative(this.#storage, path).replaceAll("/", "__");
     const target = join(folder, `${new Date(this.#clock.now()).toISOString().replaceAll(":", "-")}__${flat}`);
-    await makePrivateFolder(folder);
     try {
+      await makePrivateFolder(folder);
       await rename(path, target);
-    } catch (cause) {
-      throw storageError(path, cause);
+    } catch (error) {
+      // A disk that takes nothing; what is made in its place replaces it.
+      this.#log.warn(
+        { file: path, err: error },
+        `${path} is damaged (${messageOf(reason)}) and could not be moved away (${messageOf(error)}); ${consequence}. Check the disk.`,
+      );
+      return;
     }
     this.#log.warn(
       { file: path, movedTo: target },

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { chmod, mkdir, open, readdir, readFile, rename, rm, type FileHandle } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { messageOf, PaddockError, systemErrorCode } from "../errors.ts";
 
@@ -9,17 +10,24 @@ const TEMPORARY = /^\..+\.tmp$/;
 /** The storage itself: 0700 where it is made; one that is there keeps its mode, which is the operator's business. */
 export async function makeStorage(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    const first = await mkdir(path, { recursive: true, mode: 0o700 });
+    if (first !== undefined) await syncParents(path, first);
   } catch (cause) {
     throw storageError(path, cause);
   }
+}
+
+/** A folder lasts, with what is in it, once the one above it is synced. `first` is the topmost that was made. */
+async function syncParents(path: string, first: string): Promise<void> {
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
 /** A folder inside of it, which only its owner may enter. */
 export async function makePrivateFolder(path: string): Promise<void> {
   await makeStorage(path);
   try {
-    await chmod(path, 0o700);
+    // Not where it is right already: a read-only disk would refuse that too.
+    if (((await stat(path)).mode & 0o777) !== 0o700) await chmod(path, 0o700);
   } catch (cause) {
     throw storageError(path, cause);
   }
@@ -98,13 +106,38 @@ export async function listFolder(path: string): Promise<string[]> {
     throw storageError(path, cause);
   }
   const left = names.filter((name) => TEMPORARY.test(name));
-  await Promise.all(left.map((name) => rm(join(path, name), { force: true })));
+  // On a disk that takes nothing they stay, and are passed over.
+  await Promise.all(left.map((name) => rm(join(path, name), { force: true }).catch(() => {})));
   return names.filter((name) => !TEMPORARY.test(name));
 }
 
 export function storageError(path: string, cause: unknown): PaddockError {
   return new PaddockError("storage.failed", `the storage cannot be used at ${path}: ${messageOf(cause)}`, {
-    fix: "Check that Paddock's user owns the storage folder and that the disk is not full.",
+    fix: fixOf(path, systemErrorCode(cause) ?? ""),
     cause,
   });
+}
+
+function fixOf(path: string, code: string): string {
+  switch (code) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return `The disk is full, or the quota used up: \`df -h ${path}\` and \`df -i ${path}\` show it. Make room.`;
+    case "EROFS":
+      return `The disk is mounted read-only; \`findmnt -T ${path}\` and \`dmesg\` show why. Mount it read-write.`;
+    case "EACCES":
+    case "EPERM":
+      return `Paddock runs as ${ownName()} and may not use it: make ${ownName()} the owner of the storage folder and of all that is in it (\`chown -R\`).`;
+    default:
+      return "Check that Paddock's user owns the storage folder and that the disk is not full.";
+  }
+}
+
+function ownName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run under a number that has no name.
+    return `user ${process.geteuid?.() ?? "unknown"}`;
+  }
 }

@@ -9,7 +9,11 @@ import {
 } from "./authority.ts";
 import type { DamagedFiles } from "./damaged.ts";
 import { listFolder, makePrivateFolder, readIfThere, writeDurably } from "./durable-file.ts";
+import type { Storing } from "./storing.ts";
 import { Intermediate, INTERMEDIATE_MARGIN } from "./intermediate.ts";
+
+/** Stores or fails. */
+const AT_ONCE: Pick<Storing, "keep"> = { keep: async (_key, _title, write) => await write() };
 
 /** Ten years, in milliseconds. */
 const ROOT_LIFETIME = 3650 * 24 * 3_600_000;
@@ -29,28 +33,48 @@ export class EmbeddedCa {
   /** For other machines, by the ACME server: of its own, so that neither may certify what is the other's. */
   readonly acme: Intermediate;
 
-  /** Loads the CA, and makes what is missing. */
-  static async open(options: { storage: string; clock: Clock; damaged: DamagedFiles }): Promise<EmbeddedCa> {
+  /**
+   * Loads the CA, and makes what is missing.
+   *
+   * @param options.storing waits for a full or read-only disk; without it such a disk is an error. A first root is not
+   *   used before it is stored in any case, since somebody may be about to trust it.
+   * @throws PaddockError `storage.failed`
+   */
+  static async open(options: {
+    storage: string;
+    clock: Clock;
+    damaged: DamagedFiles;
+    storing?: Pick<Storing, "keep">;
+  }): Promise<EmbeddedCa> {
     const folder = join(options.storage, "ca");
     await makePrivateFolder(folder);
     await listFolder(folder);
     const rootPath = join(folder, "root.json");
-    const { clock, damaged } = options;
+    const { clock, damaged, storing = AT_ONCE } = options;
     let root = await loadAuthority(rootPath, damaged, "a new root is made, which has to be trusted anew");
     if (root === null || root.notAfter - clock.now() < INTERMEDIATE_MARGIN) {
       root = await makeAuthority(null, authoritySubject("Root CA", ROOT_LIFETIME, 1), clock.now());
       await saveAuthority(rootPath, root);
     }
     const pemPath = join(folder, "root.pem");
-    if ((await readIfThere(pemPath)) !== root.certificate)
-      await writeDurably(pemPath, root.certificate, 0o644);
-    return new EmbeddedCa({ folder, root, clock, damaged });
+    const { certificate } = root;
+    if ((await readIfThere(pemPath)) !== certificate)
+      await storing.keep(pemPath, "root.pem of the embedded CA", () =>
+        writeDurably(pemPath, certificate, 0o644),
+      );
+    return new EmbeddedCa({ folder, root, clock, damaged, storing });
   }
 
-  private constructor(options: { folder: string; root: Authority; clock: Clock; damaged: DamagedFiles }) {
-    const { folder, root, clock, damaged } = options;
+  private constructor(options: {
+    folder: string;
+    root: Authority;
+    clock: Clock;
+    damaged: DamagedFiles;
+    storing: Pick<Storing, "keep">;
+  }) {
+    const { folder, root, clock, damaged, storing } = options;
     const intermediate = (file: string, title: string): Intermediate =>
-      new Intermediate({ path: join(folder, file), title, root, clock, damaged });
+      new Intermediate({ path: join(folder, file), title, root, clock, damaged, storing });
     this.rootCertificatePath = join(folder, "root.pem");
     this.rootCertificatePem = root.certificate;
     this.sites = intermediate("intermediate.json", "Intermediate CA");

@@ -17,6 +17,7 @@ import {
 } from "./authority.ts";
 import { canonicalName } from "./certificate-pair.ts";
 import type { DamagedFiles } from "./damaged.ts";
+import type { Storing } from "./storing.ts";
 import { hasConstraints, nameConstraints } from "./name-constraints.ts";
 
 const DAY = 24 * 3_600_000;
@@ -33,6 +34,7 @@ export interface IntermediateOptions {
   readonly root: Authority;
   readonly clock: Clock;
   readonly damaged: DamagedFiles;
+  readonly storing: Pick<Storing, "keep">;
 }
 
 /**
@@ -111,7 +113,7 @@ export class Intermediate {
     return bases.some((base) => bare === base || (isIP(bare) === 0 && bare.endsWith(`.${base}`)));
   }
 
-  /** One after the other, so that two callers never make two. A failure (a full disk) is not kept. */
+  /** One after the other, so that two callers never make two. A failure is not kept. */
   #current(permitted: readonly string[] | null): Promise<Authority> {
     const turn = this.#turn.then(() => this.#open(permitted));
     this.#turn = turn.catch(() => undefined);
@@ -119,7 +121,7 @@ export class Intermediate {
   }
 
   async #open(permitted: readonly string[] | null): Promise<Authority> {
-    const { path, title, root, clock, damaged } = this.#options;
+    const { path, title, root, clock, damaged, storing } = this.#options;
     const constraints = permitted === null ? null : nameConstraints(permitted);
     const kept = this.#kept ?? (await loadAuthority(path, damaged, "a new intermediate is made"));
     this.#kept = kept;
@@ -137,7 +139,8 @@ export class Intermediate {
       ...(constraints === null ? [] : [constraints]),
     ]);
     const made = await makeAuthority(root, subject, clock.now());
-    await saveAuthority(path, made);
+    // A leaf brings it along in its chain, so it is of use also where it is not stored.
+    await storing.keep(path, `the embedded CA's ${title}`, () => saveAuthority(path, made));
     this.#kept = made;
     return made;
   }

@@ -1,3 +1,8 @@
+import type { DamagedFiles } from "./damaged.ts";
+import type { EmbeddedCa } from "./embedded-ca.ts";
+import type { RememberedNames } from "./on-demand/remembered-names.ts";
+import type { RehearsalRecords } from "./rehearsal-records.ts";
+import type { Storing } from "./storing.ts";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { CertificateAttempt, ServedCertificate } from "./status.ts";
@@ -14,4 +19,13 @@ export interface CertificateManagerOptions {
   readonly random?: () => number;
   /** How often the clock is looked at, milliseconds; a minute unless given. */
   readonly clockInterval?: number;
+}
+
+/** What is read from the storage before there is a manager. */
+export interface ManagerParts {
+  readonly damaged: DamagedFiles;
+  readonly ca: EmbeddedCa;
+  readonly storing: Storing;
+  readonly remembered: RememberedNames;
+  readonly rehearsals: RehearsalRecords;
 }

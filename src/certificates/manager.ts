@@ -28,7 +28,7 @@ import { CertificateJob } from "./job.ts";
 import type { JobContext } from "./job-context.ts";
 import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
-import type { CertificateManagerOptions } from "./manager-options.ts";
+import type { CertificateManagerOptions, ManagerParts } from "./manager-options.ts";
 import { OnDemandJob } from "./on-demand/on-demand-job.ts";
 import { OnDemandCertificates, type OnDemandTerms } from "./on-demand/on-demand-certificates.ts";
 import { RememberedNames } from "./on-demand/remembered-names.ts";
@@ -41,6 +41,7 @@ import { Rehearsals, type CertificateSubject } from "./rehearsals.ts";
 import { ServedRecord } from "./served-record.ts";
 import type { CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
+import { Storing } from "./storing.ts";
 import { StoredCertificates } from "./stored-certificates.ts";
 
 /** Milliseconds for each other certificate. */
@@ -79,18 +80,16 @@ export class CertificateManager {
     const { storage, clock, log } = options;
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
+    const storing = new Storing({ clock, log });
     const rehearsals = await RehearsalRecords.open({ storage, log, damaged });
-    const ca = await EmbeddedCa.open({ storage, clock, damaged });
+    const ca = await EmbeddedCa.open({ storage, clock, damaged, storing });
     const remembered = await RememberedNames.open({ storage, damaged, clock, log });
-    return new CertificateManager(options, damaged, ca, remembered, rehearsals);
+    return new CertificateManager(options, { damaged, ca, storing, remembered, rehearsals });
   }
 
   private constructor(
     options: CertificateManagerOptions,
-    damaged: DamagedFiles,
-    ca: EmbeddedCa,
-    remembered: RememberedNames,
-    rehearsals: RehearsalRecords,
+    { damaged, ca, storing, remembered, rehearsals }: ManagerParts,
   ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
@@ -120,6 +119,7 @@ export class CertificateManager {
       onAttempt,
       random,
       store: this.#store,
+      storing,
       local: this.local,
       journals: this.journals,
       queue: new OrderQueue(),
@@ -230,6 +230,7 @@ export class CertificateManager {
     await this.#configuring;
     const jobs = [this.onDemand, this.rehearsals, ...this.#jobs.values()];
     await Promise.all([...jobs.map((job) => job.close()), ...this.#closing]);
+    await this.#context.storing.close();
     await this.journals.written();
   }
 

@@ -1,3 +1,4 @@
+import { spanText } from "../certificates/clock-watch.ts";
 import type { DaemonStatus } from "../supervisor/status.ts";
 import { certificateTable } from "./certs/certificate-table.ts";
 import { withJournals } from "./certs/journals.ts";
@@ -23,6 +24,13 @@ export const statusCommand: Command = {
     const lines = [
       `Paddock ${status.version}, process ${status.pid}, ${status.ready ? "ready" : "not ready"}`,
     ];
+    if (status.clock !== null) {
+      const { issuer, ahead } = status.clock;
+      const difference = `${spanText(ahead)} ${ahead > 0 ? "ahead of" : "behind"}`;
+      lines.push(
+        `the clock of this machine is ${difference} that of ${issuer}: set it, and check NTP (timedatectl)`,
+      );
+    }
     for (const { names, upstream, static: mappings, internal, maintenance } of status.sites) {
       lines.push(`site ${names.join(", ")}`, `  upstream ${upstream ?? "none"}`);
       if (maintenance !== null) {

@@ -252,6 +252,7 @@ export class Supervisor {
       pid: process.pid,
       startedAt: this.#startedAt,
       configuration: file,
+      clock: this.#certificates?.manager.clockDifference ?? null,
       ready: certificates.some(({ serving }) => serving === "stored"),
       sites: sites.map((site) => ({
         names: site.names,

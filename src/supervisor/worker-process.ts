@@ -1,10 +1,11 @@
 import { fork, type ChildProcess, type SendHandle } from "node:child_process";
-import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Configuration } from "../config/configuration.ts";
 import { PaddockError } from "../errors.ts";
 import type { UpstreamLoad, WorkerCounts } from "../metrics/request-counts.ts";
+import { removeBufferFolder } from "./buffer-folder.ts";
 import { listenError, type ListeningSocket, type SocketHandle } from "./listeners.ts";
 import type { TlsCertificate } from "../tls/certificate.ts";
 import { certificateChanges } from "./certificate-changes.ts";
@@ -44,30 +45,30 @@ export class WorkerProcess {
   readonly #started: Promise<void>;
   #nextId = 1;
 
-  /** `bufferFolder`: where it may write files without a name; made here, and removed when it has ended. */
+  /** `bufferFolder`: where it may write files without a name, removed when it has ended; null for nowhere. */
   constructor(
     readable: readonly string[],
-    bufferFolder: string,
+    bufferFolder: string | null,
     reported: (worker: WorkerProcess, report: OwnReport) => void,
     exited: (worker: WorkerProcess, how: string) => void,
   ) {
     this.readable = readable;
-    mkdirSync(bufferFolder, { recursive: true, mode: 0o700 });
+    const buffers = bufferFolder === null ? [] : [bufferFolder];
     const folders = [
       PROGRAM,
       MODULES,
       ...(existsSync(MODULES) ? [realpathSync(MODULES)] : []),
       resolve(PROGRAM, "../package.json"),
-      bufferFolder,
+      ...buffers,
       ...readable,
     ];
-    this.#child = fork(ENTRY, [bufferFolder], {
+    this.#child = fork(ENTRY, buffers, {
       execArgv: [
         "--permission",
         "--allow-net",
         "--disable-warning=ExperimentalWarning",
         ...folders.map((folder) => `--allow-fs-read=${folder}`),
-        `--allow-fs-write=${bufferFolder}`,
+        ...buffers.map((folder) => `--allow-fs-write=${folder}`),
         ...profiling(),
       ],
       // Only what a worker has to know; the environment may hold EAB keys and other secrets.
@@ -107,7 +108,7 @@ export class WorkerProcess {
       for (const { failed } of this.#waiting.values())
         failed(new PaddockError("ERR_WORKER_GONE", "a worker ended"));
       this.#waiting.clear();
-      rmSync(bufferFolder, { recursive: true, force: true });
+      for (const folder of buffers) removeBufferFolder(folder);
       exited(this, signal ?? `code ${code}`);
     });
   }

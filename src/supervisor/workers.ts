@@ -1,6 +1,4 @@
-import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
-import { join } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf } from "../errors.ts";
 import type { Maintenance } from "../handlers/maintenance.ts";
@@ -12,6 +10,7 @@ import { keyed } from "./certificate-changes.ts";
 import type { WantedRequests } from "./on-demand/wanted-requests.ts";
 import { socketsOf, type ListeningSocket } from "./listeners.ts";
 import type { WorkerHolding } from "./served-check/served-check.ts";
+import { makeBufferFolder } from "./buffer-folder.ts";
 import { WorkerProcess, type OwnReport } from "./worker-process.ts";
 
 /** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
@@ -177,7 +176,7 @@ export class Workers {
     const { storage } = this.#known.configuration;
     const worker = new WorkerProcess(
       readableFolders(this.#known.configuration),
-      join(realpathSync(storage), "buffers", randomUUID()),
+      makeBufferFolder(storage, this.#log),
       (one, report) => this.#reported(one, report),
       (gone, how) => this.#exited(gone, how),
     );

@@ -92,6 +92,8 @@ export interface Setup extends AsyncDisposable {
   readonly log: ReturnType<typeof listeningLogger>;
   /** Opens a manager; the first one is open already. Opening another is a restart. */
   open(): Promise<CertificateManager>;
+  /** Closes the last one. */
+  close(): Promise<void>;
 }
 
 /** Two fake CAs, a storage, a held clock, and what the manager reports. */
@@ -129,6 +131,9 @@ export async function setup(
       });
       managers.push(manager);
       return manager;
+    },
+    async close() {
+      await managers.at(-1)?.close();
     },
     async [Symbol.asyncDispose]() {
       await managers.at(-1)?.close();
