@@ -49,6 +49,7 @@ export interface AcmeIssuerOptions {
 /** Obtains certificates from an ACME CA. `issue` reads as RFC 8555 §7.1 draws it. */
 export class AcmeIssuer {
   readonly name: string;
+  readonly directory: string;
   readonly #options: AcmeIssuerOptions;
   readonly #transport: Transport;
   readonly #nonces: NoncePool;
@@ -56,6 +57,7 @@ export class AcmeIssuer {
 
   constructor(options: AcmeIssuerOptions) {
     this.name = options.name;
+    this.directory = options.directory;
     this.#options = options;
     this.#transport = new Transport({
       trustedRoots: options.trustedRoots,

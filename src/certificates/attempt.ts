@@ -1,7 +1,9 @@
 import type { Clock } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
-import { retryAfterOf, type Issuer } from "./issuer.ts";
+import { allHeldBack, HeldBack, heldUntil } from "./guard/held-back.ts";
+import type { IssuanceGuard, OrderIntent } from "./guard/issuance-guard.ts";
+import { retryAfterOf, type IssuedCertificate, type Issuer } from "./issuer.ts";
 import { observerFor } from "./journal-observer.ts";
 import type { CertificateJournal } from "./journal-event.ts";
 import { journalText, problemIn } from "./journal-text.ts";
@@ -13,6 +15,7 @@ export interface AttemptContext {
   readonly store: CertificateStore;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly guard: IssuanceGuard;
   readonly onAttempt: (attempt: CertificateAttempt) => void;
 }
 
@@ -22,11 +25,16 @@ export interface Attempt {
   /** The stored one, to be named to its own issuer as replaced. */
   readonly predecessor: StoredCertificate | null;
   readonly journal: CertificateJournal;
+  /** Whatever speaks against it. */
+  readonly force: boolean;
+  /** Told of what the look before the first order found. */
+  readonly onWarnings: (warnings: readonly string[]) => void;
   readonly signal: AbortSignal;
 }
 
 /**
- * Asks the issuers in their order until one gives a certificate, and stores it.
+ * Asks the issuers in their order until one gives a certificate, and stores it. One that the guard holds back is passed
+ * over, and the next is asked.
  *
  * @throws AttemptFailed when none did; the signal's reason when aborted.
  */
@@ -38,6 +46,11 @@ export async function attemptIssuers(attempt: Attempt, context: AttemptContext):
     } catch (error) {
       attempt.signal.throwIfAborted();
       failures.push({ issuer: issuer.name, error });
+      if (error instanceof HeldBack) {
+        const [until, held] = [error.until, journalText(sentenceOf(error))];
+        attempt.journal.record({ kind: "held-back", issuer: issuer.name, until, why: held });
+        continue;
+      }
       context.onAttempt({ name: attempt.names[0], issuer: issuer.name, outcome: "failure" });
       const [why, problem] = [journalText(sentenceOf(error)), problemIn(error)];
       attempt.journal.record({ kind: "order-failed", issuer: issuer.name, error: why, problem });
@@ -51,12 +64,9 @@ async function askIssuer(
   attempt: Attempt,
   context: AttemptContext,
 ): Promise<StoredCertificate> {
-  const { names, predecessor, journal, signal } = attempt;
+  const { names, journal } = attempt;
   const { store, clock, log, onAttempt } = context;
-  const replaces = predecessor?.issuer === issuer.name ? predecessor.chain : null;
-  journal.record({ kind: "order-begun", issuer: issuer.name });
-  const observe = observerFor(journal, issuer.name);
-  const issued = await issuer.issue({ names, replaces, signal, observe });
+  const issued = await order(issuer, attempt, context);
   let fresh: StoredCertificate;
   try {
     fresh = acceptIssued(issued, { issuer: issuer.name, names, now: clock.now() });
@@ -81,14 +91,72 @@ async function askIssuer(
   return fresh;
 }
 
+/** What comes before an order, and the order itself, which counts at the CA from here on. */
+async function order(issuer: Issuer, attempt: Attempt, context: AttemptContext): Promise<IssuedCertificate> {
+  const { names, predecessor, journal, signal, force } = attempt;
+  const own = predecessor?.issuer === issuer.name ? predecessor : null;
+  const intent = intentOf(issuer, names, predecessor);
+  const admission = await context.guard.admit(issuer, intent, force);
+  try {
+    if (predecessor === null && !force) await lookFirst(issuer, attempt, context);
+    journal.record({ kind: "order-begun", issuer: issuer.name });
+    const note = observerFor(journal, issuer.name);
+    const observe: typeof note = (step) => {
+      admission.observe(step);
+      note(step);
+    };
+    const issued = await issuer.issue({ names, replaces: own?.chain ?? null, signal, observe });
+    admission.issued();
+    return issued;
+  } catch (error) {
+    admission.failed(error);
+    throw error;
+  }
+}
+
+/** @throws HeldBack where none of the issuers may be asked now. */
+export async function refuseIfHeld(
+  { names, issuers, predecessor }: Pick<Attempt, "names" | "issuers" | "predecessor">,
+  guard: IssuanceGuard,
+): Promise<void> {
+  const asked = issuers.map((issuer) => guard.refusal(issuer, intentOf(issuer, names, predecessor)));
+  const refusal = allHeldBack(await Promise.all(asked));
+  if (refusal !== null) throw refusal;
+}
+
+/** @param predecessor the stored one, whoever made it. */
+function intentOf(
+  issuer: Issuer,
+  names: readonly string[],
+  predecessor: StoredCertificate | null,
+): OrderIntent {
+  const own = predecessor?.issuer === issuer.name ? predecessor : null;
+  return { names, renewal: own !== null, wished: (own?.renewal ?? null) !== null };
+}
+
+/** What cannot be seen from outside may still be seen by the CA, so most of it is only said; see the issuer. */
+async function lookFirst(issuer: Issuer, attempt: Attempt, { log }: AttemptContext): Promise<void> {
+  const { names, journal, signal, onWarnings } = attempt;
+  if (issuer.preflight === undefined) return;
+  const warnings = await issuer.preflight(names, signal);
+  onWarnings(warnings);
+  for (const warning of warnings) {
+    journal.record({ kind: "preflight", issuer: issuer.name, warning: journalText(warning) });
+    log.warn({ certificate: names[0] }, `before the order at ${issuer.name}: ${warning}`);
+  }
+}
+
 /** No issuer gave a certificate. */
 export class AttemptFailed extends PaddockError {
   /** The soonest that any of the issuers may be asked again, in milliseconds; null where none said so. */
   readonly retryAfter: number | null;
+  /** When to come again, milliseconds since the epoch, where the guard held back every part of it; else null. */
+  readonly heldUntil: number | null;
 
   constructor(failures: readonly { issuer: string; error: unknown }[]) {
     const sentences = failures.map(({ issuer, error }) => `${issuer}: ${sentenceOf(error)}`);
     super("certificate.attempt-failed", sentences.join(" "), { cause: failures[0]?.error });
+    this.heldUntil = heldUntil(failures.map(({ error }) => error));
     const soonest = Math.min(...failures.map(({ error }) => retryAfterOf(error) ?? 0));
     this.retryAfter = soonest > 0 && Number.isFinite(soonest) ? soonest : null;
   }

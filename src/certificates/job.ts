@@ -2,36 +2,20 @@ import type { Timer } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { certificateKey } from "../tls/certificate.ts";
-import { attemptIssuers, type AttemptContext } from "./attempt.ts";
+import { AttemptFailed, attemptIssuers, refuseIfHeld } from "./attempt.ts";
 import { readPair } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
 import type { Issuer } from "./issuer.ts";
+import type { JobContext } from "./job-context.ts";
 import type { CertificateJournal } from "./journal-event.ts";
-import type { JournalStore } from "./journal-store.ts";
 import { journalText } from "./journal-text.ts";
 import { KeptCertificate } from "./kept-certificate.ts";
-import type { OrderQueue } from "./order-queue.ts";
 import type { CertificatePlan } from "./plan.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
 import { moment, sentenceOf } from "./sentences.ts";
 import type { CertificateState, CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
 import { isUnderWay, loadNewest, type StoredCertificates } from "./stored-certificates.ts";
-
-/** What all jobs share. */
-export interface JobContext extends AttemptContext {
-  readonly local: Issuer;
-  readonly journals: JournalStore;
-  readonly queue: OrderQueue;
-  /** From 0 to below 1. */
-  readonly random: () => number;
-  /** Milliseconds to wait with what all certificates ask their CA for at the start, so that it is not at once. */
-  readonly spread: () => number;
-  /** Whether the last set did not reach the workers. */
-  readonly isUnsent: () => boolean;
-  /** Sends the whole set of served certificates if it changed; resolves once that is done. Never rejects. */
-  readonly publish: () => Promise<void>;
-}
 
 type IssuedPlan = Extract<CertificatePlan, { kind: "issued" }>;
 
@@ -52,6 +36,8 @@ export class CertificateJob {
   #turn: Promise<void> | null = null;
   /** An attempt is under way, or waits for its turn. */
   #attempting = false;
+  /** The next attempt is made whatever speaks against it. */
+  #forced = false;
 
   constructor(plan: IssuedPlan, context: JobContext) {
     this.#plan = plan;
@@ -128,11 +114,21 @@ export class CertificateJob {
     return { stored: this.#kept.stored, issuers: this.#plan.issuers };
   }
 
-  /** An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure. */
-  async renewNow(): Promise<void> {
+  /** @throws HeldBack where no issuer may be asked; the schedule is as before. */
+  async refuseIfHeld(): Promise<void> {
+    await refuseIfHeld({ ...this.#plan, predecessor: this.#kept.stored }, this.#context.guard);
+  }
+
+  /**
+   * An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure.
+   *
+   * @param force whatever the guard says, too.
+   */
+  async renewNow(force = false): Promise<void> {
     const kept = this.#kept;
     if (!this.#attempting) {
       await this.#turn;
+      this.#forced = force;
       kept.nextAttempt = this.#now;
       // Else the issuer's wish would move the attempt away again.
       kept.nextRenewalInfo = Infinity;
@@ -140,7 +136,7 @@ export class CertificateJob {
     const before = kept.failures;
     await this.#wake();
     this.#ending.signal.throwIfAborted();
-    if (kept.failures > before) throw kept.lastError?.error;
+    if (kept.failures > before || kept.heldBack) throw kept.lastError?.error;
   }
 
   /** Ends the order that is under way; resolves once it has cleaned up. */
@@ -229,18 +225,24 @@ export class CertificateJob {
     const state = kept.valid(this.#now) === null ? "issuing" : "renewing";
     this.#say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
     const { names, issuers } = this.#plan;
-    const [journal, { signal }] = [this.#journal, this.#ending];
-    return await attemptIssuers({ names, issuers, predecessor, journal, signal }, this.#context);
+    const [journal, { signal }, force] = [this.#journal, this.#ending, this.#forced];
+    this.#forced = false;
+    const onWarnings = (warnings: readonly string[]): void => void (kept.warnings = warnings);
+    const attempt = { names, issuers, predecessor, journal, signal, force, onWarnings };
+    return await attemptIssuers(attempt, this.#context);
   }
 
   #fail(error: unknown): void {
     if (this.#ending.signal.aborted) return;
     const kept = this.#kept;
-    kept.fail(error, this.#now, this.#context.random());
-    this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    const held = error instanceof AttemptFailed ? error.heldUntil : null;
+    if (held !== null) kept.hold(error, held, this.#now);
+    else {
+      kept.fail(error, this.#now, this.#context.random());
+      this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    }
     this.#recordNext();
-    const next = `Next attempt at ${moment(kept.nextAttempt)}; ${kept.meanwhile(this.#now)}.`;
-    const sentence = `no new certificate for ${kept.title} from ${sentenceOf(error)} ${next}`;
+    const sentence = kept.complaint(error, this.#now);
     const level = kept.valid(this.#now) === null ? "error" : "warn";
     this.#say("failing", level, sentence, { err: error, failures: kept.failures });
   }
@@ -279,11 +281,10 @@ export class CertificateJob {
 
   /** `swapMilliseconds`: from stored until every worker had said that it serves it. */
   #sayValid(how: string, swap: { swapMilliseconds?: number } = {}): void {
-    const { stored, title, nextAttempt } = this.#kept;
+    const { stored } = this.#kept;
     if (stored === null) return;
-    const sentence = `certificate of ${stored.issuer} for ${title} ${how}, valid until ${moment(stored.notAfter)}`;
     const fields = { fingerprint: stored.fingerprint, ...swap };
-    this.#say("valid", "info", `${sentence}; the next renewal is at ${moment(nextAttempt)}`, fields);
+    this.#say("valid", "info", this.#kept.acquired(stored, how), fields);
   }
 
   /** Each change of state is one line of the log. */

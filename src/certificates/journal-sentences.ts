@@ -21,6 +21,10 @@ export function journalSentence(entry: JournalEntry): string {
       return `${entry.issuer} gave a certificate, valid until ${moment(entry.notAfter)} (${short(entry.fingerprint)})`;
     case "order-failed":
       return `order at ${entry.issuer} failed: ${entry.error}${problemSentence(entry.problem, entry.error)}`;
+    case "held-back":
+      return `no order at ${entry.issuer}: ${entry.why}`;
+    case "preflight":
+      return `seen before the order at ${entry.issuer}: ${entry.warning}`;
     case "attempt-failed":
       return "no issuer gave a certificate";
     case "next-attempt":

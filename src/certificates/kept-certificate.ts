@@ -21,6 +21,10 @@ export class KeptCertificate {
   nextAttempt: number;
   nextRenewalInfo = Infinity;
   failures = 0;
+  /** The last attempt was not made, since the guard held it back. */
+  heldBack = false;
+  /** Of the look before the first order. */
+  warnings: readonly string[] = [];
   lastError: { readonly error: unknown; readonly at: number } | null = null;
 
   constructor(names: readonly [string, ...string[]], now: number) {
@@ -44,6 +48,8 @@ export class KeptCertificate {
     this.temporary = null;
     this.standIns = [];
     this.failures = 0;
+    this.heldBack = false;
+    this.warnings = [];
     this.lastError = null;
     this.nextAttempt = dueTime(stored, random);
   }
@@ -51,8 +57,16 @@ export class KeptCertificate {
   /** Takes note of a failed attempt. */
   fail(error: unknown, now: number, random: number): void {
     this.failures += 1;
+    this.heldBack = false;
     this.lastError = { error, at: now };
     this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random);
+  }
+
+  /** Takes note of an attempt that must not be made before `until`: it is no failure, and the time is exact. */
+  hold(error: unknown, until: number, now: number): void {
+    this.heldBack = true;
+    this.lastError = { error, at: now };
+    this.nextAttempt = until;
   }
 
   /**
@@ -66,7 +80,10 @@ export class KeptCertificate {
     const { stored } = this;
     if (stored === null || (stored.renewal?.start === start && stored.renewal.end === end)) return false;
     this.stored = { ...stored, renewal: { start, end, at: timeInWindow(window, stored, random) } };
-    if (this.failures === 0) this.nextAttempt = dueTime(this.stored, random);
+    const due = dueTime(this.stored, random);
+    // A wish of the CA's is not held back.
+    if (this.heldBack) this.nextAttempt = Math.min(this.nextAttempt, due);
+    else if (this.failures === 0) this.nextAttempt = due;
     return true;
   }
 
@@ -91,6 +108,7 @@ export class KeptCertificate {
   /** Why the next attempt is when it is, as a clause. */
   get why(): string {
     const { stored, failures } = this;
+    if (this.heldBack) return "the issuance guard holds it back until then";
     if (failures > 0)
       return failures === 1 ? "the last attempt failed" : `the last ${failures} attempts failed`;
     if (stored === null) return "the first order";
@@ -109,6 +127,18 @@ export class KeptCertificate {
       : `an older one is served for ${covered}, and for the rest ${temporary}`;
   }
 
+  /** How it came by `stored`, as the log says it. */
+  acquired({ issuer, notAfter }: StoredCertificate, how: string): string {
+    const sentence = `certificate of ${issuer} for ${this.title} ${how}, valid until ${moment(notAfter)}`;
+    return `${sentence}; the next renewal is at ${moment(this.nextAttempt)}`;
+  }
+
+  /** What went wrong last, as the log says it; `error` as it was thrown. */
+  complaint(error: unknown, now: number): string {
+    const next = `Next attempt at ${moment(this.nextAttempt)}; ${this.meanwhile(now)}.`;
+    return `no new certificate for ${this.title} from ${sentenceOf(error)} ${next}`;
+  }
+
   status(issuerName: string, now: number): CertificateStatus {
     const { stored, lastError: last } = this;
     return {
@@ -125,6 +155,7 @@ export class KeptCertificate {
       nextReason: this.why,
       failures: this.failures,
       lastError: last === null ? null : { message: sentenceOf(last.error), at: last.at },
+      warnings: this.warnings,
       serving: this.valid(now) === null ? "temporary" : "stored",
     };
   }

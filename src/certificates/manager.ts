@@ -4,14 +4,6 @@
  *     const certificates = await CertificateManager.open({
  *       storage: configuration.storage, clock: systemClock, log, onServe, onAttempt,
  *     });
- *     const issuersOf = (configuration: Configuration) =>
- *       Promise.all(configuration.issuers.map((issuer) =>
- *         issuer.kind === "local"
- *           ? certificates.local
- *           : acmeIssuer(issuer, {
- *               email: configuration.email, accounts: certificates.stores.accounts(issuer.name), board, clock, version,
- *             })));
- *     const issuers = await issuersOf(configuration);
  *     await certificates.configure(
  *       configuration.sites.map(({ names, certificate }) => ({ names, choice: certificate, issuers })),
  *     );
@@ -36,16 +28,18 @@ import { makeStorage } from "./durable-file.ts";
 import { EmbeddedCa } from "./embedded-ca.ts";
 import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
+import { IssuanceGuard, type GuardOptions } from "./guard/issuance-guard.ts";
 import type { Issuer } from "./issuer.ts";
 import { IssuerStores } from "./issuer-stores.ts";
-import { CertificateJob, type JobContext } from "./job.ts";
+import { CertificateJob } from "./job.ts";
+import type { JobContext } from "./job-context.ts";
 import { JournalStore } from "./journal-store.ts";
 import { LocalIssuer } from "./local-issuer.ts";
 import { OrderQueue } from "./order-queue.ts";
 import { planCertificates, type CertificatePlan, type WantedCertificate } from "./plan.ts";
 import { finishRevocations, revoke, type RevocationReason } from "./revocation.ts";
 import { Publication } from "./publication.ts";
-import { moment } from "./sentences.ts";
+import { sayFound } from "./found-certificates.ts";
 import { ServedRecord } from "./served-record.ts";
 import type { CertificateAttempt, CertificateStatus, ServedCertificate } from "./status.ts";
 import { CertificateStore } from "./store.ts";
@@ -61,6 +55,8 @@ export interface CertificateManagerOptions {
   readonly onAttempt: (attempt: CertificateAttempt) => void;
   /** From 0 to below 1, for the jitter; Math.random unless given. */
   readonly random?: () => number;
+  /** For tests: another CA's limits, another storage. */
+  readonly guard?: Pick<GuardOptions, "limitsOf" | "storageDoubt">;
 }
 
 /** With more certificates than these, what was found for each is not a line of its own in the log. */
@@ -99,10 +95,15 @@ export class CertificateManager {
     const { storage, clock, log } = options;
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
-    return new CertificateManager(options, damaged, await EmbeddedCa.open({ storage, clock, damaged }));
+    const guard = await IssuanceGuard.open({ storage, clock, log, damaged, ...options.guard });
+    const ca = await EmbeddedCa.open({ storage, clock, damaged });
+    return new CertificateManager(options, { damaged, guard, ca });
   }
 
-  private constructor(options: CertificateManagerOptions, damaged: DamagedFiles, ca: EmbeddedCa) {
+  private constructor(
+    options: CertificateManagerOptions,
+    { damaged, guard, ca }: { damaged: DamagedFiles; guard: IssuanceGuard; ca: EmbeddedCa },
+  ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
     this.stores = new IssuerStores({ storage, damaged });
@@ -125,6 +126,7 @@ export class CertificateManager {
       log,
       onAttempt,
       random,
+      guard,
       store: this.#store,
       local: this.local,
       journals: this.journals,
@@ -159,10 +161,13 @@ export class CertificateManager {
   /**
    * Orders the certificate that serves `name` at once.
    *
-   * @throws PaddockError `certificate.unknown-name`, or why the attempt failed.
+   * @param force also where the guard holds it back.
+   * @throws PaddockError `certificate.unknown-name`, `certificate.held-back`, or why the attempt failed.
    */
-  async renewNow(name: string): Promise<void> {
-    await this.#jobOf(name).renewNow();
+  async renewNow(name: string, { force = false } = {}): Promise<void> {
+    const job = this.#jobOf(name);
+    if (!force && job instanceof CertificateJob) await job.refuseIfHeld();
+    await job.renewNow(force);
   }
 
   /**
@@ -231,6 +236,7 @@ export class CertificateManager {
     await Promise.all([...this.#jobs.values()].map((job) => job.close()));
     await Promise.all(this.#closing);
     await this.journals.written();
+    await this.#context.guard.written();
   }
 
   async #configure(wanted: readonly WantedCertificate[]): Promise<void> {
@@ -268,19 +274,13 @@ export class CertificateManager {
     await this.#publication.publish();
     const quietly = opened.length > MOST_TOLD;
     for (const job of opened) job.start(quietly);
-    if (quietly) this.#sayFound(opened);
+    if (quietly)
+      sayFound(
+        opened.map((job) => job.status()),
+        this.#options.log,
+      );
     const issuers = [...new Set(wanted.flatMap((site) => site.issuers))];
     this.#finishing = finishRevocations(issuers, this.#ending.signal, this.#context);
-  }
-
-  #sayFound(opened: readonly Job[]): void {
-    const found = opened.map((job) => job.status()).filter(({ state }) => state === "valid");
-    const first = Math.min(...found.map(({ notAfter }) => notAfter ?? Infinity));
-    this.#options.log.info(
-      { certificates: found.length },
-      `${found.length} of ${opened.length} certificates found in the storage or in their files` +
-        (found.length === 0 ? "" : `; the first of them ends at ${moment(first)}`),
-    );
   }
 
   async #open(plan: CertificatePlan, stored: StoredCertificates): Promise<Job> {

@@ -45,12 +45,12 @@ const RETRIES = [MINUTE, 10 * MINUTE, 100 * MINUTE];
 /**
  * The wait after the n-th failure in a row (n from 1): 1, 10, 100 minutes, then a day; up to a twentieth more.
  *
- * @param retryAfter what the CA asked for, milliseconds; longer than a day is not waited, as nobody would learn
- *   in time that the limit is gone.
+ * @param retryAfter what the CA asked for, milliseconds; longer than a week is not waited, since no CA has a limit that
+ *   lasts longer, and a mistyped one must not end a site.
  */
 export function retryDelay(failures: number, retryAfter: number | null, random: number): number {
   const delay = RETRIES[failures - 1] ?? DAY;
-  return Math.round(Math.max(delay * (1 + random / 20), Math.min(retryAfter ?? 0, DAY)));
+  return Math.round(Math.max(delay * (1 + random / 20), Math.min(retryAfter ?? 0, 7 * DAY)));
 }
 
 /** When to ask for renewal information again (RFC 9773 §4.3): as the CA says, within a minute and a day. */

@@ -90,7 +90,8 @@ export class CertificateService {
   get commands(): ControlCommands {
     return {
       "certs-renew": async (order) => {
-        await this.manager.renewNow(nameOf(order));
+        const { force } = order as { force?: unknown };
+        await this.manager.renewNow(nameOf(order), { force: force === true });
       },
       ...issuerCommands(this.manager, () => this.#acme),
     };

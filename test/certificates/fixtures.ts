@@ -12,7 +12,7 @@ import type {
   RenewalWindow,
 } from "../../src/certificates/issuer.ts";
 import type { CertificateAttempt, ServedCertificate } from "../../src/certificates/status.ts";
-import { CertificateManager } from "../../src/certificates/manager.ts";
+import { CertificateManager, type CertificateManagerOptions } from "../../src/certificates/manager.ts";
 import type { HeldClock } from "./held-clock.ts";
 
 export const MINUTE = 60_000;
@@ -44,6 +44,9 @@ export function listeningLogger(): { log: Logger; lines: Record<string, unknown>
 /** A CA outside, as the manager sees it: certificates are real, by an embedded CA of its own. */
 export class FakeIssuer implements Issuer {
   readonly name: string;
+  /** Of its directory; without one the guard does not count. */
+  directory?: string;
+  preflight?: Issuer["preflight"] & {};
   readonly requests: IssueRequest[] = [];
   /** What each order does before it is answered. */
   behave: (request: IssueRequest) => Promise<void> = async () => {};
@@ -92,7 +95,10 @@ export interface Setup extends AsyncDisposable {
 }
 
 /** Two fake CAs, a storage, a held clock, and what the manager reports. */
-export async function setup(clock: HeldClock): Promise<Setup> {
+export async function setup(
+  clock: HeldClock,
+  guard: CertificateManagerOptions["guard"] & {} = {},
+): Promise<Setup> {
   const folder = await temporaryFolder();
   const outside = await temporaryFolder();
   const log = listeningLogger();
@@ -116,6 +122,7 @@ export async function setup(clock: HeldClock): Promise<Setup> {
         clock,
         log: log.log,
         random: () => 0,
+        guard,
         onServe: async (certificates) => void served.push(certificates),
         onAttempt: (attempt) => void attempts.push(attempt),
       });

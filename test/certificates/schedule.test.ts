@@ -63,9 +63,10 @@ void describe("after failures", () => {
 
   void it("chance adds a twentieth at most", () => assert.equal(retryDelay(1, null, 1), 1.05 * MINUTE));
 
-  void it("the CA's Retry-After is kept, up to a day", () => {
+  void it("the CA's Retry-After is kept, up to a week", () => {
     assert.equal(retryDelay(1, 3 * HOUR, 0), 3 * HOUR);
-    assert.equal(retryDelay(1, 7 * DAY, 0), DAY);
+    assert.equal(retryDelay(1, 7 * DAY, 0), 7 * DAY);
+    assert.equal(retryDelay(1, 3650 * DAY, 0), 7 * DAY);
     assert.equal(retryDelay(4, MINUTE, 0), DAY);
   });
 });
