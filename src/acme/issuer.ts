@@ -16,6 +16,7 @@ import { NoncePool } from "./nonces.ts";
 import type { Observer } from "./observation.ts";
 import { checkedProfile } from "./order.ts";
 import { obtainCertificate, type CertificateWish, type IssuedChain } from "./ordering.ts";
+import type { Preflight } from "./preflight.ts";
 import { isProblem } from "./problem.ts";
 import { fetchRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
 import { revokeCertificate } from "./revocation.ts";
@@ -38,6 +39,8 @@ export interface AcmeIssuerOptions {
   /** Without it an order that a crash ends is made anew. */
   readonly orders?: OrderKeeper;
   readonly board: ChallengeBoard;
+  /** Without it nothing is looked at before an order. */
+  readonly preflight?: Preflight | null;
   readonly clock: Clock;
   readonly log?: Logger;
   /** Paddock's, for the User-Agent (RFC 8555 §6.1). */
@@ -84,6 +87,14 @@ export class AcmeIssuer {
     checkAddresses(request.names, this.#options);
     const { signal, observe } = request;
     return await this.#turns.order(async () => await this.#issue(await this.#open(signal, observe), request));
+  }
+
+  /** What may keep this CA from a certificate for `names`; see Preflight. */
+  async preflight(names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    const { preflight = null } = this.#options;
+    if (preflight === null) return [];
+    const { caaIdentities: identities } = (await this.#open(signal)).directory.meta;
+    return await preflight.look({ names, identities }, signal);
   }
 
   /** Whether `issue` has an order for `names` to go on with, other than the one whose key is `current`. */
@@ -210,7 +221,10 @@ export class AcmeIssuer {
  */
 export async function acmeIssuer(
   issuer: Extract<IssuerConfiguration, { kind: "acme" }>,
-  context: Pick<AcmeIssuerOptions, "email" | "accounts" | "orders" | "board" | "clock" | "log" | "version">,
+  context: Pick<
+    AcmeIssuerOptions,
+    "email" | "accounts" | "orders" | "board" | "preflight" | "clock" | "log" | "version"
+  >,
 ): Promise<AcmeIssuer> {
   const { name, directory, profile, eab, preferredChain } = issuer;
   const trustedRoots = issuer.trustedRoots === null ? null : await readRoots(issuer.trustedRoots);

@@ -138,10 +138,11 @@ function intentOf(
 async function lookFirst(issuer: Issuer, attempt: Attempt, { log }: AttemptContext): Promise<void> {
   const { names, journal, signal, onWarnings } = attempt;
   if (issuer.preflight === undefined) return;
-  const warnings = await issuer.preflight(names, signal);
+  // A stranger's server has a say in these sentences, and they are shown in terminals.
+  const warnings = (await issuer.preflight(names, signal)).map(journalText);
   onWarnings(warnings);
   for (const warning of warnings) {
-    journal.record({ kind: "preflight", issuer: issuer.name, warning: journalText(warning) });
+    journal.record({ kind: "preflight", issuer: issuer.name, warning });
     log.warn({ certificate: names[0] }, `before the order at ${issuer.name}: ${warning}`);
   }
 }

@@ -1,4 +1,7 @@
 import { acmeIssuer, AcmeIssuer } from "../acme/issuer.ts";
+import type { ChallengeBoard } from "../acme/challenge.ts";
+import type { Preflight } from "../acme/preflight.ts";
+import { isPrivateCa } from "../certificates/guard/limits.ts";
 import type { Issuer } from "../certificates/issuer.ts";
 import { sentenceOf } from "../certificates/sentences.ts";
 import { CertificateManager, type CertificateManagerOptions } from "../certificates/manager.ts";
@@ -14,10 +17,25 @@ import { ConfiguredChallenges, type ProvingParts } from "./configured-challenges
 import type { ControlCommands } from "./control-server.ts";
 import { issuerCommands } from "./certificate-commands.ts";
 import { nameOf } from "./certificate-orders.ts";
+import { NamePreflight } from "./preflight/name-preflight.ts";
 import { ProvenChallenges } from "./proven-challenges.ts";
 
 /** Milliseconds for the CA's directory. */
 const PROFILE_PATIENCE = 30_000;
+
+/**
+ * A CA on a private address looks names up in a DNS of its own, which is not this machine's: there is nothing to look at,
+ * unless the configuration says whom to ask.
+ */
+function preflightFor(
+  { directory }: { readonly directory: string },
+  { dns }: Configuration,
+  board: ChallengeBoard,
+): Preflight | null {
+  const resolvers = dns?.resolvers ?? [];
+  if (isPrivateCa(directory) && resolvers.length === 0) return null;
+  return new NamePreflight({ board, resolvers });
+}
 
 type WantedCertificates = Parameters<CertificateManager["configure"]>[0];
 
@@ -64,6 +82,7 @@ export class CertificateService {
                 accounts: manager.stores.accounts(issuer.name),
                 orders: manager.stores.orders(issuer.name),
                 board,
+                preflight: preflightFor(issuer, configuration, board),
                 clock: systemClock,
                 log: this.#log,
                 version: VERSION,

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { AcmeProblem } from "../../src/acme/problem.ts";
 import type { CertificateManager } from "../../src/certificates/manager.ts";
 import type { WantedCertificate } from "../../src/certificates/plan.ts";
+import { PaddockError } from "../../src/errors.ts";
 import { moment } from "../../src/certificates/sentences.ts";
 import { DAY, HOUR, MINUTE, setup, type FakeIssuer, type Setup } from "./fixtures.ts";
 import { HeldClock } from "./held-clock.ts";
@@ -386,6 +387,72 @@ void describe("a CA that says wait", () => {
         },
       },
     );
+  });
+});
+
+void describe("the look before the first order", () => {
+  void it("is told of in the journal, the log and the status, and does not stop the order", async () => {
+    await withCa(async (on, manager) => {
+      const warning = "example.org, AAAA 2001:db8::1, port 80: connection refused; remove the AAAA record";
+      let looks = 0;
+      on.issuer.preflight = async (names) => {
+        looks += 1;
+        assert.deepEqual(names, ["example.org"]);
+        return [warning];
+      };
+      on.issuer.behave = refusing;
+      await manager.configure([want(["example.org"], on.issuer)]);
+      await go(manager, on.clock, 0);
+      assert.deepEqual(firstStatus(manager).warnings, [warning]);
+      const { entries } = await manager.journals.read(["example.org"]);
+      assert.deepEqual(entries.map(({ kind }) => kind).slice(1, 5), [
+        "preflight",
+        "order-begun",
+        "order-created",
+        "challenge",
+      ]);
+      assert.match(
+        on.log.text(),
+        /"level":40.*before the order at first: example\.org, AAAA 2001:db8::1, port 80/,
+      );
+      on.issuer.behave = taking();
+      await manager.renewNow("example.org");
+      assert.deepEqual([looks, firstStatus(manager).warnings], [2, []], "while there is none");
+      await manager.renewNow("example.org");
+      assert.equal(looks, 2, "a renewal needs none");
+    });
+  });
+
+  void it("that finds what stops the CA asks the next one, and spends nothing", async () => {
+    await withCa(async (on, manager) => {
+      on.issuer.preflight = async () => {
+        throw new PaddockError("preflight.caa", "example.org: the CAA record forbids it", {
+          fix: "Add one.",
+        });
+      };
+      await manager.configure([want(["example.org"], on.issuer, on.second)]);
+      await go(manager, on.clock, 0);
+      assert.deepEqual([on.issuer.requests.length, on.second.requests.length], [0, 1]);
+      const { entries } = await manager.journals.read(["example.org"]);
+      const failed = entries.find(({ kind }) => kind === "order-failed");
+      assert.match(
+        failed?.kind === "order-failed" ? failed.error : "",
+        /the CAA record forbids it\. Add one\./,
+      );
+    });
+  });
+
+  void it("is left out where the order is forced", async () => {
+    await withCa(async (on, manager) => {
+      on.issuer.preflight = async () => {
+        throw new PaddockError("preflight.no-address", "example.org has no A and no AAAA record");
+      };
+      await manager.configure([want(["example.org"], on.issuer)]);
+      await go(manager, on.clock, 0);
+      assert.equal(firstStatus(manager).state, "failing");
+      await manager.renewNow("example.org", { force: true });
+      assert.equal(firstStatus(manager).state, "valid");
+    });
   });
 });
 

@@ -45,7 +45,13 @@ const STAGING_HOSTS = ["acme-staging-v02.api.letsencrypt.org", "dv.acme-v02.test
 /** Whether certificates of this directory are for the public: neither a rehearsal's nor a CA's of one's own network. */
 export function isProduction(directory: string): boolean {
   const host = hostOf(directory);
-  return host !== null && !STAGING_HOSTS.includes(host) && !isLocalName(host);
+  return host !== null && !STAGING_HOSTS.includes(host) && !isPrivateCa(directory);
+}
+
+/** Whether the directory is on this machine or in a network of one's own. */
+export function isPrivateCa(directory: string): boolean {
+  const host = hostOf(directory);
+  return host === null || isLocalName(host);
 }
 
 /**
