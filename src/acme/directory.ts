@@ -20,6 +20,8 @@ export interface Directory {
     readonly externalAccountRequired: boolean;
     /** Names of the profiles that are offered (draft-ietf-acme-profiles §3); empty where there are none. */
     readonly profiles: readonly string[];
+    /** What the CA answers to in CAA records, in lower case; empty where it does not say. */
+    readonly caaIdentities: readonly string[];
   };
 }
 
@@ -56,6 +58,9 @@ export async function fetchDirectory(
     meta: {
       externalAccountRequired: meta["externalAccountRequired"] === true,
       profiles: Object.keys(record(meta["profiles"])),
+      caaIdentities: (Array.isArray(meta["caaIdentities"]) ? (meta["caaIdentities"] as unknown[]) : [])
+        .filter((identity) => typeof identity === "string")
+        .map((identity) => identity.toLowerCase()),
     },
   };
 }

@@ -1,7 +1,4 @@
-import { readFile } from "node:fs/promises";
 import type { Clock } from "../clock.ts";
-import type { IssuerConfiguration } from "../config/configuration.ts";
-import { messageOf, PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { forgetRegistration, openAccount, type Account, type ExternalAccount } from "./account.ts";
 import { deactivateAccount, rollOver } from "./account-changes.ts";
@@ -17,6 +14,7 @@ import { NoncePool } from "./nonces.ts";
 import type { Observer } from "./observation.ts";
 import { checkedProfile } from "./order.ts";
 import { obtainCertificate, type CertificateWish, type IssuedChain } from "./ordering.ts";
+import type { Preflight } from "./preflight.ts";
 import { isProblem } from "./problem.ts";
 import { fetchRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
 import { revokeCertificate } from "./revocation.ts";
@@ -43,6 +41,8 @@ export interface AcmeIssuerOptions {
   /** Of the same CA, one that rehearses. */
   readonly staging?: AcmeIssuer | null;
   readonly board: ChallengeBoard;
+  /** Without it nothing is looked at before an order. */
+  readonly preflight?: Preflight | null;
   readonly clock: Clock;
   readonly log?: Logger;
   /** Paddock's, for the User-Agent (RFC 8555 §6.1). */
@@ -57,6 +57,7 @@ const DAY = 24 * 3_600_000;
 export class AcmeIssuer {
   readonly name: string;
   readonly staging: AcmeIssuer | null;
+  readonly directory: string;
   readonly #options: AcmeIssuerOptions;
   readonly #transport: Transport;
   readonly #nonces: NoncePool;
@@ -65,6 +66,7 @@ export class AcmeIssuer {
   constructor(options: AcmeIssuerOptions) {
     this.name = options.name;
     this.staging = options.staging ?? null;
+    this.directory = options.directory;
     this.#options = options;
     this.#transport = new Transport({
       trustedRoots: options.trustedRoots,
@@ -97,6 +99,14 @@ export class AcmeIssuer {
       if (session.directory.time !== null) request.heardTime?.(session.directory.time);
       return await this.#issue(session, request);
     });
+  }
+
+  /** What may keep this CA from a certificate for `names`; see Preflight. */
+  async preflight(names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    const { preflight = null } = this.#options;
+    if (preflight === null) return [];
+    const { caaIdentities: identities } = (await this.#open(signal)).directory.meta;
+    return await preflight.look({ names, identities }, signal);
   }
 
   /** Whether `issue` has an order for `names` to go on with, other than the one whose key is `current`. */
@@ -247,47 +257,4 @@ function clockAt({ time }: Directory, clock: Clock): Clock {
   const behind = time === null ? 0 : time - clock.now();
   if (Math.abs(behind) < DAY) return clock;
   return { now: () => clock.now() + behind, setTimer: (delay, callback) => clock.setTimer(delay, callback) };
-}
-
-/**
- * The issuer of an `acme:` entry of the configuration.
- *
- * @throws PaddockError `acme.trusted-roots` when the file of `trustedRoots` cannot be read.
- */
-export async function acmeIssuer(
-  issuer: Extract<IssuerConfiguration, { kind: "acme" }>,
-  context: Pick<AcmeIssuerOptions, "email" | "orders" | "board" | "clock" | "log" | "version"> & {
-    /** Where the account is kept, by the issuer's name. */
-    readonly accounts: (issuer: string) => AccountKeeper;
-  },
-): Promise<AcmeIssuer> {
-  const { orders, ...common } = context;
-  const trustedRoots = issuer.trustedRoots === null ? null : await readRoots(issuer.trustedRoots);
-  const make = (
-    { name, directory, eab }: Pick<typeof issuer, "name" | "directory" | "eab">,
-    more: Partial<AcmeIssuerOptions>,
-  ): AcmeIssuer => {
-    const { profile } = issuer;
-    const accounts = context.accounts(name);
-    return new AcmeIssuer({ ...common, name, directory, profile, eab, trustedRoots, accounts, ...more });
-  };
-  // Neither a staging order nor its certificate is kept, and its chain leads to a root of its own.
-  const staging = issuer.staging === null ? null : make(issuer.staging, { rehearses: true });
-  const { preferredChain } = issuer;
-  return make(issuer, { preferredChain, staging, ...(orders === undefined ? {} : { orders }) });
-}
-
-async function readRoots(path: string): Promise<string> {
-  const fix = `Make ${path} a PEM file that Paddock's user may read, or remove trustedRoots of the issuer.`;
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    throw new PaddockError("acme.trusted-roots", `trustedRoots cannot be read: ${messageOf(cause)}`, {
-      fix,
-      cause,
-    });
-  }
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new PaddockError("acme.trusted-roots", `${path} has no PEM certificate in it`, { fix });
 }

@@ -1,4 +1,6 @@
 import { PaddockError } from "../errors.ts";
+import { problemOf } from "./problem.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 import type { Transport } from "./transport.ts";
 
 /** More would only grow old: each request brings a new one. */
@@ -20,14 +22,23 @@ export class NoncePool {
     if (this.#nonces.length > LARGEST_POOL) this.#nonces.shift();
   }
 
-  /** Takes one, the newest first, or asks the CA for one (RFC 8555 §7.2). */
-  async take(newNonce: string, signal: AbortSignal): Promise<string> {
+  /**
+   * Takes one, the newest first, or asks the CA for one (RFC 8555 §7.2).
+   *
+   * @throws AcmeProblem where the CA answers with an error.
+   */
+  async take(newNonce: string, now: () => number, signal: AbortSignal): Promise<string> {
     const kept = this.#nonces.pop();
     if (kept !== undefined) return kept;
     const response = await this.#transport.send({ method: "HEAD", url: newNonce, signal });
     this.keep(response.fields["replay-nonce"]);
     const fresh = this.#nonces.pop();
     if (fresh !== undefined) return fresh;
+    if (response.status >= 400) {
+      // HEAD: the status and Retry-After are all that there is.
+      const retryAfter = parseRetryAfter(response.fields["retry-after"], now());
+      throw problemOf(null, { status: response.status, retryAfter, about: newNonce });
+    }
     throw new PaddockError(
       "acme.no-nonce",
       `${newNonce} answered ${response.status} without a Replay-Nonce`,

@@ -99,7 +99,7 @@ export class Session {
     signer: Signer,
     options: { accept?: string; about?: string },
   ): Promise<AcmeResponse> {
-    const nonce = await this.#nonces.take(this.directory.newNonce, this.signal);
+    const nonce = await this.#nonces.take(this.directory.newNonce, () => this.clock.now(), this.signal);
     const identity = signer.kid === null ? { jwk: signer.publicJwk } : { kid: signer.kid };
     const signed = await new FlattenedSign(
       new TextEncoder().encode(payload === null ? "" : JSON.stringify(payload)),

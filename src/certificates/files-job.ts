@@ -87,6 +87,7 @@ export class FilesJob {
       nextReason: null,
       failures: 0,
       lastError: this.#ended ? { message: this.#complaint, at: notAfter } : this.#unusable,
+      warnings: [],
       serving: "stored",
       rehearsal: null,
     };

@@ -5,6 +5,15 @@
 export interface Issuer {
   /** From a bounded set: a metrics label, a word in `status`, and a folder in the storage. */
   readonly name: string;
+  /** URL of the CA's directory, by which what it gave is counted; undefined where there is nothing to count. */
+  readonly directory?: string;
+  /**
+   * Looks from here at what the CA will look at, before the first order for `names`.
+   *
+   * @returns sentences about what may keep the CA from a certificate.
+   * @throws an error where it certainly will.
+   */
+  preflight?(names: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Makes one certificate for exactly `names`, with a key that was never used before.
    *

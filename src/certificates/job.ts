@@ -1,8 +1,9 @@
 import type { Timer } from "../clock.ts";
 import { PaddockError } from "../errors.ts";
 import type { Logger } from "../logging/logger.ts";
-import { attemptIssuers } from "./attempt.ts";
+import { AttemptFailed, attemptIssuers } from "./attempt.ts";
 import { setKey } from "./file-name.ts";
+import { refuseIfHeld } from "./issuer-order.ts";
 import { JobVoice } from "./job-voice.ts";
 import type { CertificateJournal } from "./journal-event.ts";
 import { journalText } from "./journal-text.ts";
@@ -12,7 +13,7 @@ import type { CertificatePlan } from "./plan.ts";
 import type { CertificateSubject } from "./rehearsals.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
 import { sentenceOf } from "./sentences.ts";
-import { servedKeys } from "./served.ts";
+import { ServedChange } from "./served-change.ts";
 import type { CertificateStatus, ServedCertificate } from "./status.ts";
 import type { StoredCertificate } from "./store.ts";
 import { isUnderWay, loadNewest, type StoredCertificates } from "./stored-certificates.ts";
@@ -32,13 +33,14 @@ export class CertificateJob {
   readonly #voice: JobVoice;
   readonly #journal: CertificateJournal;
   #plan: IssuedPlan;
-  /** The keys of what this one last asked to be served. */
-  #published = "";
+  readonly #change: ServedChange;
   #timer: Timer | null = null;
   #turn: Promise<void> | null = null;
   /** An attempt is under way, or waits for its turn. */
   #attempting = false;
   #isPostponed = false;
+  /** The next attempt is made whatever speaks against it. */
+  #forced = false;
 
   constructor(plan: IssuedPlan, context: JobContext) {
     this.#plan = plan;
@@ -47,6 +49,7 @@ export class CertificateJob {
     this.#kept = new KeptCertificate(plan.names, context.clock.now());
     this.#voice = new JobVoice(this.#kept, this.#log);
     this.#journal = context.journals.of(plan.names);
+    this.#change = new ServedChange(context);
   }
 
   /**
@@ -85,7 +88,7 @@ export class CertificateJob {
    */
   start(quietly: boolean): void {
     const kept = this.#kept;
-    this.#published = servedKeys(this.served());
+    this.#change.note(this.served());
     if (kept.stored === null) {
       this.#voice.sayWaiting(this.#now);
     } else if (kept.valid(this.#now) === null) kept.state = "failing";
@@ -134,17 +137,27 @@ export class CertificateJob {
     return { ...this.#plan, stored, nextAttempt };
   }
 
-  /** An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure. */
-  async renewNow(): Promise<void> {
+  /** @throws HeldBack where no issuer may be asked; the schedule is as before. */
+  async refuseIfHeld(): Promise<void> {
+    await refuseIfHeld({ ...this.#plan, predecessor: this.#kept.stored }, this.#context.guard);
+  }
+
+  /**
+   * An attempt now, whatever the schedule says; joins one that is under way. Rejects with its failure.
+   *
+   * @param force whatever the guard says, too.
+   */
+  async renewNow(force = false): Promise<void> {
     const kept = this.#kept;
     if (!this.#attempting) {
       await this.#turn;
+      this.#forced = force;
       kept.wish(this.#now);
     }
     const before = kept.failures;
     await this.#wake();
     this.#ending.signal.throwIfAborted();
-    if (kept.failures > before) throw kept.lastError?.error;
+    if (kept.failures > before || kept.heldBack) throw kept.lastError?.error;
     if (this.#isPostponed) throw new PaddockError("certificate.not-wanted", kept.notWanted);
   }
 
@@ -184,20 +197,12 @@ export class CertificateJob {
     const kept = this.#kept;
     if (this.#plan.onDemand === undefined && kept.needsTemporary(this.#now)) await this.#mintTemporary();
     this.#voice.sayEnd(this.#now);
-    await this.#publishChange();
+    await this.#change.publish(this.served());
     if (kept.nextRenewalInfo <= this.#now) {
       const [log, journal, { signal }] = [this.#log, this.#journal, this.#ending];
       await askRenewalWish(kept, this.#plan.issuers, { ...this.#context, log, journal, signal });
     }
     if (kept.nextAttempt <= this.#now && !this.#ending.signal.aborted) await this.#attempt();
-  }
-
-  /** The set of ten thousand is not put together for each that only asks for renewal information. */
-  async #publishChange(): Promise<void> {
-    const served = servedKeys(this.served());
-    if (served === this.#published && !this.#context.isUnsent()) return;
-    this.#published = served;
-    await this.#context.publish();
   }
 
   async #attempt(): Promise<void> {
@@ -235,17 +240,24 @@ export class CertificateJob {
     const state = kept.valid(this.#now) === null ? "issuing" : "renewing";
     this.#voice.say(state, "info", `ordering a certificate for ${kept.title} from ${this.#issuerName}`);
     const { names, issuers } = this.#plan;
-    const [journal, { signal }] = [this.#journal, this.#ending];
-    return await attemptIssuers({ names, issuers, predecessor, direct, journal, signal }, this.#context);
+    const [journal, { signal }, force] = [this.#journal, this.#ending, this.#forced];
+    this.#forced = false;
+    const onWarnings = (warnings: readonly string[]): void => void (kept.warnings = warnings);
+    const attempt = { names, issuers, predecessor, direct, journal, signal, force, onWarnings };
+    return await attemptIssuers(attempt, this.#context);
   }
 
   #fail(error: unknown): void {
     if (this.#ending.signal.aborted) return;
     const kept = this.#kept;
-    kept.fail(error, this.#now, this.#context.random());
     // A domain that a customer has not pointed here yet is nothing to wake the operator for.
     const isOurs = this.#plan.onDemand === undefined || kept.stored !== null;
-    if (isOurs) this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    const held = error instanceof AttemptFailed ? error.heldUntil : null;
+    if (held !== null) kept.hold(error, held, this.#now);
+    else {
+      kept.fail(error, this.#now, this.#context.random());
+      if (isOurs) this.#journal.record({ kind: "attempt-failed", error: journalText(sentenceOf(error)) });
+    }
     this.#recordNext();
     this.#voice.sayFailure(error, this.#now, isOurs);
   }

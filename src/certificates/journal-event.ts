@@ -70,6 +70,15 @@ export type JournalEvent =
       readonly error: string | null;
       readonly problem: JournalProblem | null;
     }
+  /** The guard let no order begin; `until` is null where somebody has to act first. */
+  | {
+      readonly kind: "held-back";
+      readonly issuer: string;
+      readonly until: number | null;
+      readonly why: string;
+    }
+  /** What was seen from here before the first order, and may keep the CA from a certificate. */
+  | { readonly kind: "preflight"; readonly issuer: string; readonly warning: string }
   /** No issuer gave a certificate. */
   | { readonly kind: "attempt-failed"; readonly error: string }
   | { readonly kind: "next-attempt"; readonly due: number; readonly why: string }

@@ -31,6 +31,10 @@ export function journalSentence(entry: JournalEntry): string {
       return `order at ${entry.issuer} failed: ${entry.error}${problemSentence(entry.problem, entry.error)}`;
     case "rehearsal":
       return rehearsalSentence(entry);
+    case "held-back":
+      return `no order at ${entry.issuer}: ${entry.why}`;
+    case "preflight":
+      return `seen before the order at ${entry.issuer}: ${entry.warning}`;
     case "attempt-failed":
       return "no issuer gave a certificate";
     case "next-attempt":

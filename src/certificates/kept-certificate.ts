@@ -24,6 +24,10 @@ export class KeptCertificate {
   failures = 0;
   /** The operator asked for the next attempt. */
   wished = false;
+  /** The last attempt was not made, since the guard held it back. */
+  heldBack = false;
+  /** Of the look before the first order. */
+  warnings: readonly string[] = [];
   lastError: { readonly error: unknown; readonly at: number } | null = null;
 
   constructor(names: readonly [string, ...string[]], now: number) {
@@ -48,6 +52,8 @@ export class KeptCertificate {
     this.standIns = [];
     this.failures = 0;
     this.wished = false;
+    this.heldBack = false;
+    this.warnings = [];
     this.lastError = null;
     this.nextAttempt = dueTime(stored, random);
   }
@@ -64,9 +70,17 @@ export class KeptCertificate {
   fail(error: unknown, now: number, random: number): void {
     this.failures += 1;
     this.wished = false;
+    this.heldBack = false;
     this.lastError = { error, at: now };
     const left = this.stored === null ? Infinity : this.stored.notAfter - now;
     this.nextAttempt = now + retryDelay(this.failures, retryAfterOf(error), random, left);
+  }
+
+  /** Takes note of an attempt that must not be made before `until`: it is no failure, and the time is exact. */
+  hold(error: unknown, until: number, now: number): void {
+    this.heldBack = true;
+    this.lastError = { error, at: now };
+    this.nextAttempt = until;
   }
 
   /**
@@ -80,7 +94,10 @@ export class KeptCertificate {
     const { stored } = this;
     if (stored === null || (stored.renewal?.start === start && stored.renewal.end === end)) return false;
     this.stored = { ...stored, renewal: { start, end, at: timeInWindow(window, stored, random) } };
-    if (this.failures === 0) this.nextAttempt = dueTime(this.stored, random);
+    const due = dueTime(this.stored, random);
+    // A wish of the CA's is not held back.
+    if (this.heldBack) this.nextAttempt = Math.min(this.nextAttempt, due);
+    else if (this.failures === 0) this.nextAttempt = due;
     return true;
   }
 
@@ -132,6 +149,7 @@ export class KeptCertificate {
   /** Why the next attempt is when it is, as a clause. */
   get why(): string {
     const { stored, failures } = this;
+    if (this.heldBack) return "the issuance guard holds it back until then";
     if (failures > 0)
       return failures === 1 ? "the last attempt failed" : `the last ${failures} attempts failed`;
     if (stored === null) return "the first order";
@@ -177,6 +195,7 @@ export class KeptCertificate {
       nextReason: this.why,
       failures: this.failures,
       lastError: last === null ? null : { message: sentenceOf(last.error), at: last.at },
+      warnings: this.warnings,
       serving: stored === null ? "temporary" : "stored",
       rehearsal: rehearsals.of(this.names).last,
     };

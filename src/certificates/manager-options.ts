@@ -1,5 +1,6 @@
 import type { DamagedFiles } from "./damaged.ts";
 import type { EmbeddedCa } from "./embedded-ca.ts";
+import type { GuardOptions, IssuanceGuard } from "./guard/issuance-guard.ts";
 import type { RememberedNames } from "./on-demand/remembered-names.ts";
 import type { RehearsalRecords } from "./rehearsal-records.ts";
 import type { Storing } from "./storing.ts";
@@ -17,6 +18,8 @@ export interface CertificateManagerOptions {
   readonly onAttempt: (attempt: CertificateAttempt) => void;
   /** From 0 to below 1, for the jitter; Math.random unless given. */
   readonly random?: () => number;
+  /** For tests: another CA's limits, another storage. */
+  readonly guard?: Pick<GuardOptions, "limitsOf" | "storageDoubt">;
   /** How often the clock is looked at, milliseconds; a minute unless given. */
   readonly clockInterval?: number;
 }
@@ -25,6 +28,7 @@ export interface CertificateManagerOptions {
 export interface ManagerParts {
   readonly damaged: DamagedFiles;
   readonly ca: EmbeddedCa;
+  readonly guard: IssuanceGuard;
   readonly storing: Storing;
   readonly remembered: RememberedNames;
   readonly rehearsals: RehearsalRecords;

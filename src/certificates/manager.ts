@@ -4,8 +4,7 @@
  * - `onServe` gets the whole set each time that it changes, before `configure` resolves for the first time. It
  *   MUST resolve once all workers serve the set, and SHOULD send it to a worker that starts later by `served()`.
  * - `configure` is called again at each reload. It rejects with a PaddockError, and changes nothing, when a
- *   file of the operator's does not fit. It waits for no CA: orders begin when it is done, and their tokens
- *   come to the board, so the listeners on port 80 should be up by then.
+ *   file of the operator's does not fit. It waits for no CA, but the listeners on port 80 should be up by then.
  * - Certificates that stay wanted keep their schedule and an order that is under way.
  * - `close` ends orders under way and resolves once they have cleaned up.
  *
@@ -22,6 +21,7 @@ import { watchClock } from "./clock-watch.ts";
 import { watchEnding } from "./ending-watch.ts";
 import { FilesJob } from "./files-job.ts";
 import { MOST_TOLD, sayFound } from "./found.ts";
+import { IssuanceGuard } from "./guard/issuance-guard.ts";
 import type { Issuer } from "./issuer.ts";
 import { IssuerStores } from "./issuer-stores.ts";
 import { CertificateJob } from "./job.ts";
@@ -53,9 +53,6 @@ export class CertificateManager {
   readonly local: Issuer;
   readonly stores: IssuerStores;
   readonly ca: EmbeddedCa;
-  /** Of the embedded CA. */
-  readonly rootCertificatePem: string;
-  readonly rootCertificatePath: string;
   /** What has happened to each certificate, and who is told of it. */
   readonly journals: JournalStore;
   /** Those of names that no site has. */
@@ -73,7 +70,6 @@ export class CertificateManager {
   #wanted = 1;
   readonly #ending = new AbortController();
   #finishing: Promise<void> = Promise.resolve();
-  #closed = false;
 
   /** @throws PaddockError `storage.failed` */
   static async open(options: CertificateManagerOptions): Promise<CertificateManager> {
@@ -81,15 +77,16 @@ export class CertificateManager {
     const damaged = new DamagedFiles({ storage, clock, log });
     await makeStorage(storage);
     const storing = new Storing({ clock, log });
+    const guard = await IssuanceGuard.open({ storage, clock, log, damaged, ...options.guard });
     const rehearsals = await RehearsalRecords.open({ storage, log, damaged });
     const ca = await EmbeddedCa.open({ storage, clock, damaged, storing });
     const remembered = await RememberedNames.open({ storage, damaged, clock, log });
-    return new CertificateManager(options, { damaged, ca, storing, remembered, rehearsals });
+    return new CertificateManager(options, { damaged, ca, guard, storing, remembered, rehearsals });
   }
 
   private constructor(
     options: CertificateManagerOptions,
-    { damaged, ca, storing, remembered, rehearsals }: ManagerParts,
+    { damaged, ca, guard, storing, remembered, rehearsals }: ManagerParts,
   ) {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
@@ -110,14 +107,13 @@ export class CertificateManager {
       watchClock(options, (by) => this.#replan(by)),
     ];
     this.local = new LocalIssuer(ca);
-    this.rootCertificatePem = ca.rootCertificatePem;
-    this.rootCertificatePath = ca.rootCertificatePath;
     this.#context = {
       clock,
       clockDoubt: new ClockDoubt({ clock, log }),
       log,
       onAttempt,
       random,
+      guard,
       store: this.#store,
       storing,
       local: this.local,
@@ -164,10 +160,13 @@ export class CertificateManager {
   /**
    * Orders the certificate that serves `name` at once.
    *
-   * @throws PaddockError `certificate.unknown-name`, or why the attempt failed.
+   * @param force also where the guard holds it back.
+   * @throws PaddockError `certificate.unknown-name`, `certificate.held-back`, or why the attempt failed.
    */
-  async renewNow(name: string): Promise<void> {
-    await this.#jobOf(name).renewNow();
+  async renewNow(name: string, { force = false } = {}): Promise<void> {
+    const job = this.#jobOf(name);
+    if (!force && job instanceof CertificateJob) await job.refuseIfHeld();
+    await job.renewNow(force);
   }
 
   /**
@@ -224,7 +223,6 @@ export class CertificateManager {
 
   /** Ends everything; orders under way are aborted and clean up first. */
   async close(): Promise<void> {
-    this.#closed = true;
     this.#ending.abort();
     for (const watch of this.#watches) watch.close();
     await this.#configuring;
@@ -232,10 +230,12 @@ export class CertificateManager {
     await Promise.all([...jobs.map((job) => job.close()), ...this.#closing]);
     await this.#context.storing.close();
     await this.journals.written();
+    await this.#context.guard.written();
   }
 
   async #configure(wanted: readonly WantedCertificate[], onDemand: OnDemandTerms | null): Promise<void> {
-    if (this.#closed) throw new PaddockError("certificate.closed", "the certificates are being shut down");
+    if (this.#ending.signal.aborted)
+      throw new PaddockError("certificate.closed", "the certificates are being shut down");
     const plans = planCertificates(wanted, this.local);
     this.#wanted = Math.max(1, plans.length);
     const stored = new StoredCertificates(await this.#store.list());

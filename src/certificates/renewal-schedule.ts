@@ -52,8 +52,8 @@ const RETRIES = [MINUTE, 10 * MINUTE, 100 * MINUTE];
  * end of the certificate in use the attempts are closer, hourly at the closest: with days between them, a CA that comes
  * back in time would not be asked in time.
  *
- * @param retryAfter what the CA asked for, milliseconds; longer than a day is not waited, as nobody would learn
- *   in time that the limit is gone.
+ * @param retryAfter what the CA asked for, milliseconds; longer than a week is not waited, since no CA has a limit that
+ *   lasts longer, and a mistyped one must not end a site.
  * @param left milliseconds to the end of the certificate in use, or since it, negative; infinite without one. A quarter
  *   of it is the longest wait, and half of it where the CA asks for more.
  */
@@ -63,10 +63,10 @@ export function retryDelay(
   random: number,
   left: number,
 ): number {
-  const within = (delay: number, share: number): number =>
-    Math.min(delay, DAY, Math.max(Math.abs(left) * share, HOUR));
-  const delay = within(RETRIES[failures - 1] ?? DAY, 1 / 4) * (1 + random / 20);
-  return Math.round(Math.max(delay, within(retryAfter ?? 0, 1 / 2)));
+  const within = (delay: number, share: number, most: number): number =>
+    Math.min(delay, most, Math.max(Math.abs(left) * share, HOUR));
+  const delay = within(RETRIES[failures - 1] ?? DAY, 1 / 4, DAY) * (1 + random / 20);
+  return Math.round(Math.max(delay, within(retryAfter ?? 0, 1 / 2, 7 * DAY)));
 }
 
 /** When to ask for renewal information again (RFC 9773 §4.3): as the CA says, within a minute and a day. */

@@ -6,7 +6,7 @@ import type { TlsCertificate } from "../tls/certificate.ts";
  * - `issuing`: nothing stored yet, an order is under way
  * - `valid`: a good certificate is served, the next renewal is ahead
  * - `renewing`: a good certificate is served, an order is under way
- * - `failing`: the last attempt failed (or a certificate of the operator's has ended)
+ * - `failing`: the last attempt failed or was held back (or a certificate of the operator's has ended)
  */
 export type CertificateState = "waiting" | "issuing" | "valid" | "renewing" | "failing";
 
@@ -42,6 +42,8 @@ export interface CertificateStatus {
   /** Failures in a row. */
   readonly failures: number;
   readonly lastError: { readonly message: string; readonly at: number } | null;
+  /** What the look before the first order found, sentence by sentence; empty once there is a certificate. */
+  readonly warnings: readonly string[];
   readonly serving: "stored" | "temporary";
   /** Only of a name on demand. `lapsing`: it is not renewed, since nobody uses it or the app said no. */
   readonly onDemand?: "kept" | "lapsing";

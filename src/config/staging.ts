@@ -1,4 +1,4 @@
-import type { ExternalAccountConfiguration, StagingConfiguration } from "./configuration.ts";
+import type { ExternalAccountConfiguration, StagingConfiguration } from "./issuance-configuration.ts";
 import type { AssemblyContext } from "./context.ts";
 import { KNOWN_DIRECTORIES, KNOWN_STAGINGS } from "./formats.ts";
 import { placeOf, type SectionValues } from "./section-values.ts";

@@ -4,6 +4,9 @@ import { PaddockError, systemErrorCode } from "../errors.ts";
 /** The name has no such record, or there is no such name. */
 const ABSENT: readonly (string | undefined)[] = ["ENODATA", "ENOTFOUND"];
 
+/** A CAA record as Node gives it: the critical flag and one property by its tag (RFC 8659 section 4.1). */
+export type CaaRecord = Readonly<Record<string, unknown>> & { readonly critical: number };
+
 /** Queries to some name servers. Names are given and returned without the final dot. */
 export class Questions {
   readonly #resolver: Resolver;
@@ -48,6 +51,12 @@ export class Questions {
       this.#ask("AAAA", name, () => this.#resolver.resolve6(name)),
     ]);
     return [...(ipv4 ?? []), ...(ipv6 ?? [])];
+  }
+
+  /** CAA records (RFC 8659); empty where there are none. */
+  async authorizedCas(name: string): Promise<readonly CaaRecord[]> {
+    const records = await this.#ask("CAA", name, () => this.#resolver.resolveCaa(name));
+    return (records ?? []) as unknown as readonly CaaRecord[];
   }
 
   /** RFC 7208 section 3.3 and RFC 8555 section 8.4: the strings of one record are one text. */

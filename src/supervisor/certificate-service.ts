@@ -1,4 +1,8 @@
-import { acmeIssuer, AcmeIssuer } from "../acme/issuer.ts";
+import { acmeIssuer } from "../acme/configured-issuer.ts";
+import { AcmeIssuer } from "../acme/issuer.ts";
+import type { ChallengeBoard } from "../acme/challenge.ts";
+import type { Preflight } from "../acme/preflight.ts";
+import { isPrivateCa } from "../certificates/guard/limits.ts";
 import type { Issuer } from "../certificates/issuer.ts";
 import { sentenceOf } from "../certificates/sentences.ts";
 import { CertificateManager } from "../certificates/manager.ts";
@@ -17,11 +21,26 @@ import type { ControlCommands } from "./control-server.ts";
 import { issuerCommands } from "./certificate-commands.ts";
 import { nameOf } from "./certificate-orders.ts";
 import { appQuestion } from "./on-demand/app-question.ts";
+import { NamePreflight } from "./preflight/name-preflight.ts";
 import { ProvenChallenges } from "./proven-challenges.ts";
 import { rehearsalCommand } from "./rehearsal-command.ts";
 
 /** Milliseconds for the CA's directory. */
 const PROFILE_PATIENCE = 30_000;
+
+/**
+ * A CA on a private address looks names up in a DNS of its own, which is not this machine's: there is nothing to look at,
+ * unless the configuration says whom to ask.
+ */
+function preflightFor(
+  { directory }: { readonly directory: string },
+  { dns }: Configuration,
+  board: ChallengeBoard,
+): Preflight | null {
+  const resolvers = dns?.resolvers ?? [];
+  if (isPrivateCa(directory) && resolvers.length === 0) return null;
+  return new NamePreflight({ board, resolvers });
+}
 
 type WantedCertificates = Parameters<CertificateManager["configure"]>;
 type OnDemandTerms = WantedCertificates[1];
@@ -73,6 +92,7 @@ export class CertificateService {
                 accounts: (name) => manager.stores.accounts(name),
                 orders: manager.stores.orders(issuer.name),
                 board,
+                preflight: preflightFor(issuer, configuration, board),
                 clock: systemClock,
                 log: this.#log,
                 version: VERSION,
@@ -120,7 +140,8 @@ export class CertificateService {
   get commands(): ControlCommands {
     return {
       "certs-renew": async (order) => {
-        await this.manager.renewNow(nameOf(order));
+        const { force } = order as { force?: unknown };
+        await this.manager.renewNow(nameOf(order), { force: force === true });
       },
       ...issuerCommands(this.manager, () => this.#acme),
       ...rehearsalCommand(this.manager),

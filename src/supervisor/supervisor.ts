@@ -241,7 +241,7 @@ export class Supervisor {
   }
 
   get rootCertificatePath(): string {
-    return this.#certificates?.manager.rootCertificatePath ?? "";
+    return this.#certificates?.manager.ca.rootCertificatePath ?? "";
   }
 
   status(): DaemonStatus {

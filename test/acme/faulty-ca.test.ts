@@ -7,7 +7,8 @@ import { AcmeProblem } from "../../src/acme/problem.ts";
 import { PaddockError } from "../../src/errors.ts";
 import { FaultyCa, problem, type Step } from "../parts/faulty-ca.ts";
 import { startPebble, type Pebble } from "../parts/pebble.ts";
-import { listeningLogger } from "../certificates/fixtures.ts";
+import { listeningLogger, setup } from "../certificates/fixtures.ts";
+import { HeldClock } from "../certificates/held-clock.ts";
 import { HttpBoard, issuerWith, never } from "./fixtures.ts";
 
 void describe("a CA with faults", () => {
@@ -58,16 +59,44 @@ void describe("a CA with faults", () => {
     assert.equal(chain.match(/BEGIN CERTIFICATE/g)?.length, 3);
   });
 
-  void it("that asks to come back in a day is not waited for, and the day is passed on", async () => {
-    const day = { "retry-after": "86400" };
-    ca.fail("newOrder", () => problem(429, "rateLimited", day));
-    await assert.rejects(issuer().issue(fresh()), (error: unknown) => {
-      assert.ok(error instanceof AcmeProblem);
-      assert.deepEqual([error.code, error.retryAfter], ["acme.rateLimited", 86_400_000]);
-      return true;
+  for (const step of ["directory", "newNonce", "newAccount", "newOrder"] satisfies Step[])
+    for (const [what, seconds] of [
+      ["a day", 86_400],
+      ["a week", 604_800],
+    ] as const)
+      void it(`that asks at ${step} to come back in ${what} is not waited for, and that is passed on`, async () => {
+        ca.fail(step, () => problem(429, "rateLimited", { "retry-after": String(seconds) }));
+        await assert.rejects(issuer().issue(fresh()), (error: unknown) => {
+          assert.ok(error instanceof AcmeProblem);
+          assert.deepEqual([error.status, error.retryAfter], [429, seconds * 1000]);
+          return true;
+        });
+        assert.equal(ca.count(step), 1, "asked once, not over and over");
+      });
+
+  for (const step of ["newNonce", "newAccount", "newOrder"] satisfies Step[])
+    void it(`that limits the account at ${step} hears of few of many names, and of all of them a week later`, async () => {
+      ca.fail(step, () => problem(429, "rateLimited", { "retry-after": "604800" }));
+      await using on = await setup(new HeldClock());
+      const manager = await on.open();
+      // Its polls run by the real clock; the schedule is the manager's.
+      const issuers = [issuer()];
+      const wanted = Array.from(
+        { length: 8 },
+        () => ({ ...fresh(), choice: { kind: "auto" }, issuers }) as const,
+      );
+      await manager.configure(wanted);
+      await on.clock.advance(0, () => manager.settled());
+      const asked = ca.count(step);
+      assert.ok(asked >= 1 && asked <= 4, `${asked} of ${step}`);
+      const due = on.clock.now() + 604_800_000;
+      assert.deepEqual([...new Set(manager.status().map(({ nextAttempt }) => nextAttempt))], [due]);
+      ca.fail(step, null);
+      await on.clock.advance(604_799_999, () => manager.settled());
+      assert.equal(ca.count(step), asked);
+      await on.clock.advance(1, () => manager.settled());
+      assert.ok(manager.status().every(({ state }) => state === "valid"));
     });
-    assert.equal(ca.count("newOrder"), 1, "asked once, not over and over");
-  });
 
   void it("that is busy while it is polled is asked again", async () => {
     let busy = 2;

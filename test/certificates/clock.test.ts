@@ -95,7 +95,7 @@ void describe("a clock that jumps", () => {
     const manager = await on.open();
     const site: WantedCertificate = { names: ["app.test"], choice: { kind: "auto" }, issuers: [] };
     await manager.configure([site]);
-    const root = manager.rootCertificatePem;
+    const root = manager.ca.rootCertificatePem;
     const check = (): void => {
       const [served] = manager.served();
       const blocks = (served?.chain ?? "").match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? [];
@@ -113,7 +113,7 @@ void describe("a clock that jumps", () => {
     await go(manager, on.clock, 30 * DAY);
     check();
     assert.equal(manager.status()[0]?.state, "valid");
-    assert.equal((await on.open()).rootCertificatePem, root);
+    assert.equal((await on.open()).ca.rootCertificatePem, root);
   });
 });
 

@@ -13,6 +13,7 @@ import type {
 } from "../../src/certificates/issuer.ts";
 import type { CertificateAttempt, ServedCertificate } from "../../src/certificates/status.ts";
 import { CertificateManager } from "../../src/certificates/manager.ts";
+import type { CertificateManagerOptions } from "../../src/certificates/manager-options.ts";
 import type { HeldClock } from "./held-clock.ts";
 
 export const MINUTE = 60_000;
@@ -44,6 +45,9 @@ export function listeningLogger(): { log: Logger; lines: Record<string, unknown>
 /** A CA outside, as the manager sees it: certificates are real, by an embedded CA of its own. */
 export class FakeIssuer implements Issuer {
   readonly name: string;
+  /** Of its directory; without one the guard does not count. */
+  directory?: string;
+  preflight?: Issuer["preflight"] & {};
   readonly requests: IssueRequest[] = [];
   /** What each order does before it is answered. */
   behave: (request: IssueRequest) => Promise<void> = async () => {};
@@ -99,7 +103,15 @@ export interface Setup extends AsyncDisposable {
 /** Two fake CAs, a storage, a held clock, and what the manager reports. */
 export async function setup(
   clock: HeldClock,
-  { random = () => 0, clockInterval = MINUTE }: { random?: () => number; clockInterval?: number } = {},
+  {
+    random = () => 0,
+    clockInterval = MINUTE,
+    guard = {},
+  }: {
+    random?: () => number;
+    clockInterval?: number;
+    guard?: CertificateManagerOptions["guard"] & {};
+  } = {},
 ): Promise<Setup> {
   const folder = await temporaryFolder();
   const outside = await temporaryFolder();
@@ -126,6 +138,7 @@ export async function setup(
         log: log.log,
         random,
         clockInterval,
+        guard,
         onServe: async (certificates) => void served.push(certificates),
         onAttempt: (attempt) => void attempts.push(attempt),
       });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
-import { acmeIssuer } from "../../src/acme/issuer.ts";
+import { acmeIssuer } from "../../src/acme/configured-issuer.ts";
 import { CertificateManager } from "../../src/certificates/manager.ts";
 import type { ServedCertificate } from "../../src/certificates/status.ts";
 import { systemClock } from "../../src/clock.ts";

@@ -80,9 +80,10 @@ void describe("after failures", () => {
     assert.equal(retryDelay(1, null, 0, MINUTE), MINUTE, "the first ones stay as close as they are");
   });
 
-  void it("the CA's Retry-After is kept, up to a day and up to half of what is left", () => {
+  void it("the CA's Retry-After is kept, up to a week and up to half of what is left", () => {
     assert.equal(retryDelay(1, 3 * HOUR, 0, Infinity), 3 * HOUR);
-    assert.equal(retryDelay(1, 7 * DAY, 0, Infinity), DAY);
+    assert.equal(retryDelay(1, 7 * DAY, 0, Infinity), 7 * DAY);
+    assert.equal(retryDelay(1, 3650 * DAY, 0, Infinity), 7 * DAY);
     assert.equal(retryDelay(4, MINUTE, 0, Infinity), DAY);
     assert.equal(retryDelay(1, DAY, 0, 2 * DAY), DAY);
     assert.equal(retryDelay(1, DAY, 0, 10 * HOUR), 5 * HOUR);

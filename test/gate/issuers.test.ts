@@ -111,7 +111,12 @@ sites: [{ names: [${HOST}], upstream: "http://127.0.0.1:1" }]`,
     assert.match(lastError.message, /rateLimited/);
     assert.equal(ca.count("newOrder"), 1);
     ca.fail("newOrder", null);
-    assert.equal((await paddock.command("certs", "renew", HOST)).code, 0);
+    const { code, stderr } = await paddock.command("certs", "renew", HOST);
+    assert.equal(code, 1);
+    assert.match(stderr, /is not asked before .*: the CA asked to wait so long .*--force/s);
+    assert.equal((await shown(paddock)).nextAttempt, nextAttempt, "the schedule is as before");
+    assert.equal(ca.count("newOrder"), 1);
+    assert.equal((await paddock.command("certs", "renew", HOST, "--force")).code, 0);
     assert.equal((await shown(paddock)).state, "valid");
   });
 

@@ -5,7 +5,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 
-const TYPES = { A: 1, NS: 2, CNAME: 5, SOA: 6, TXT: 16 } as const;
+const TYPES = { A: 1, NS: 2, CNAME: 5, SOA: 6, TXT: 16, AAAA: 28, CAA: 257 } as const;
 type Type = keyof typeof TYPES;
 
 /** RFC 1035 section 4.1.1, RFC 2136. */
@@ -13,7 +13,7 @@ const NXDOMAIN = 3;
 const REFUSED = 5;
 
 export class NameServer implements AsyncDisposable {
-  /** Name, a space and the type, to the records: addresses, names or texts. */
+  /** Name, a space and the type, to the records: addresses, names, texts, or `FLAGS TAG VALUE` of CAA. */
   readonly records = new Map<string, string[]>();
   readonly asked: string[] = [];
   mood: "answering" | "refusing" | "silent" = "answering";
@@ -99,9 +99,26 @@ function record(owner: string, type: Type, value: string): Buffer {
 
 function dataOf(type: Type, value: string): Buffer {
   if (type === "A") return Buffer.from(value.split(".").map(Number));
+  if (type === "AAAA") return ipv6Of(value);
+  if (type === "CAA") return caaOf(value);
   if (type === "TXT") return textOf(value);
   if (type === "SOA") return Buffer.concat([nameOf(value), nameOf("hostmaster.example"), Buffer.alloc(20)]);
   return nameOf(value);
+}
+
+/** An address with at most one `::`. */
+function ipv6Of(value: string): Buffer {
+  const [head = "", tail = ""] = value.split("::");
+  const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
+  const missing = 8 - groups(head).length - groups(tail).length;
+  const all = [...groups(head), ...Array.from({ length: missing }, () => "0"), ...groups(tail)];
+  return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
+}
+
+/** RFC 8659 section 4.1. */
+function caaOf(value: string): Buffer {
+  const [flags = "", tag = "", ...text] = value.split(" ");
+  return Buffer.concat([Buffer.from([Number(flags), tag.length]), Buffer.from(tag + text.join(" "))]);
 }
 
 /** In strings of at most 20 bytes, so that whoever reads it has to join them. */

@@ -69,6 +69,7 @@ function status(name: string, now: number): CertificateStatus {
     nextReason: "the last attempt failed",
     failures: 1,
     lastError: null,
+    warnings: [],
     serving: "stored",
     rehearsal: null,
   };

@@ -54,11 +54,12 @@ export function wrapped(text: string, indent: string, width = WIDTH): string[] {
 }
 
 function remarks(certificate: CertificateStatus): string[] {
-  const { names, serving, nextReason, lastError, state, waitingFor, rehearsal } = certificate;
+  const { names, serving, nextReason, lastError, state, waitingFor, warnings, rehearsal } = certificate;
   const lines: string[] = [];
   const say = (text: string): void => void lines.push(...wrapped(text, "    "));
   if (names.length > 1) say(`also ${names.slice(1).join(", ")}`);
   if (serving === "temporary") say("served meanwhile: a temporary certificate, which browsers do not trust");
+  for (const warning of warnings) say(`seen from here: ${warning}`);
   if (nextReason !== null) say(`next: ${nextReason}`);
   if (lastError !== null) say(`last error (${moment(lastError.at)}): ${lastError.message}`);
   else if (waitingFor !== null && state !== "failing") say(`waits for ${waitingFor}`);
