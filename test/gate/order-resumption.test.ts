@@ -122,7 +122,7 @@ sites: [{ names: [${name}], upstream: "http://127.0.0.1:1" }]`,
       writeFileSync(join(certificates, issuer), "");
       held.release();
       assert.equal((await renewal).code, 0, "it is served");
-      await first.until("the failure", () => first.output.includes("is served, but it is not stored"));
+      await first.until("the failure", () => first.output.includes("unstored.example.org is not stored"));
       await first.kill();
       rmSync(join(certificates, issuer));
       mkdirSync(join(certificates, issuer), { mode: 0o700 });
