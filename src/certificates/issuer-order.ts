@@ -22,7 +22,7 @@ export async function orderAt(
   const { names, predecessor, journal, signal, force } = attempt;
   const { guard, clockDoubt } = context;
   const own = predecessor?.issuer === issuer.name ? predecessor : null;
-  const intent = intentOf(issuer, names, predecessor);
+  const intent = await intentOf(issuer, names, predecessor);
   if (!force) {
     // Asked before the rehearsal too: what the CA would refuse anyway needs none.
     const refusal = await guard.refusal(issuer, intent);
@@ -58,19 +58,24 @@ export async function refuseIfHeld(
   { names, issuers, predecessor }: Pick<Attempt, "names" | "issuers" | "predecessor">,
   guard: IssuanceGuard,
 ): Promise<void> {
-  const asked = issuers.map((issuer) => guard.refusal(issuer, intentOf(issuer, names, predecessor)));
+  const asked = issuers.map(async (issuer) =>
+    guard.refusal(issuer, await intentOf(issuer, names, predecessor)),
+  );
   const refusal = allHeldBack(await Promise.all(asked));
   if (refusal !== null) throw refusal;
 }
 
 /** @param predecessor the stored one, whoever made it. */
-function intentOf(
+async function intentOf(
   issuer: Issuer,
   names: readonly string[],
   predecessor: StoredCertificate | null,
-): OrderIntent {
+): Promise<OrderIntent> {
   const own = predecessor?.issuer === issuer.name ? predecessor : null;
-  return { names, renewal: own !== null, wished: (own?.renewal ?? null) !== null };
+  const wished = (own?.renewal ?? null) !== null;
+  // The CA has taken that order already, before a crash or a shutdown.
+  const begun = (await issuer.underWay?.(names, predecessor?.key ?? null)) === true;
+  return { names, renewal: own !== null, unlimited: wished || begun };
 }
 
 /** What cannot be seen from outside may still be seen by the CA, so most of it is only said; see the issuer. */

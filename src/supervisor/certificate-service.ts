@@ -140,8 +140,8 @@ export class CertificateService {
   get commands(): ControlCommands {
     return {
       "certs-renew": async (order) => {
-        const { force } = order as { force?: unknown };
-        await this.manager.renewNow(nameOf(order), { force: force === true });
+        const name = nameOf(order);
+        await this.manager.renewNow(name, { force: (order as { force?: unknown }).force === true });
       },
       ...issuerCommands(this.manager, () => this.#acme),
       ...rehearsalCommand(this.manager),

@@ -48,6 +48,7 @@ export class FakeIssuer implements Issuer {
   /** Of its directory; without one the guard does not count. */
   directory?: string;
   preflight?: Issuer["preflight"] & {};
+  underWay?: Issuer["underWay"] & {};
   readonly requests: IssueRequest[] = [];
   /** What each order does before it is answered. */
   behave: (request: IssueRequest) => Promise<void> = async () => {};

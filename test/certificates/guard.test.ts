@@ -154,6 +154,18 @@ void describe("certificates for exactly the same names", () => {
     });
   });
 
+  void it("are not counted for an order that the CA has taken already, before a crash", async () => {
+    await withCa(async (on, manager) => {
+      await manager.configure([want(["example.org"], on.issuer)]);
+      await go(manager, on.clock, 0);
+      for (let more = 0; more < 4; more += 1) await manager.renewNow("example.org");
+      await assert.rejects(manager.renewNow("example.org"), /not asked before/);
+      on.issuer.underWay = async () => true;
+      await manager.renewNow("example.org");
+      assert.equal(on.issuer.requests.length, 6);
+    });
+  });
+
   void it("go to the next CA in the list meanwhile", async () => {
     await withCa(async (on, manager) => {
       await manager.configure([want(["example.org"], on.issuer, on.second)]);

@@ -18,8 +18,10 @@ export interface OrderIntent {
   readonly names: readonly string[];
   /** The issuer made a certificate for exactly these names before. */
   readonly renewal: boolean;
-  /** The issuer asked for this renewal (ARI, RFC 9773), and counts it towards no limit. */
-  readonly wished: boolean;
+  /**
+   * The issuer counts it towards no limit: it asked for this renewal (ARI, RFC 9773), or it has taken the order already.
+   */
+  readonly unlimited: boolean;
 }
 
 /** An order that was let through. One of `issued` and `failed` MUST be called once it has ended. */
@@ -146,7 +148,7 @@ export class IssuanceGuard {
       );
     if (hold !== null)
       return refuse(hold.until, `the CA asked to wait so long (${hold.detail || "it gave no reason"})`);
-    if (intent.wished) return null;
+    if (intent.unlimited) return null;
     let latest: { until: number; why: string } | null = null;
     for (const { key, times, limit, what } of this.#buckets(directory, ledger, intent)) {
       const until = this.#promise(`${directory} ${key}`, set, times, limit);
