@@ -28,6 +28,7 @@ export const certsCommand: Command = {
   summary: Object.values(WORDS)
     .map((word) => `${word.usage}\n            ${word.summary}`)
     .join("\n        "),
+  words: WORDS,
   async run(args) {
     const [word, ...rest] = args;
     const command = word !== undefined && Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;

@@ -16,6 +16,8 @@ import { UsageError } from "./usage.ts";
 export interface Command {
   readonly usage: string;
   readonly summary: string;
+  /** Commands below it, each with a word of its own. */
+  readonly words?: Readonly<Record<string, Command>>;
   run(args: readonly string[]): Promise<number>;
 }
 
@@ -43,7 +45,12 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     );
     return 2;
   }
-  if (rest.includes("--help")) return say(`usage: paddock ${command.usage}\n\n${command.summary}`);
+  if (rest.includes("--help")) {
+    const [word = ""] = rest;
+    const words = command.words ?? {};
+    const { usage, summary } = Object.hasOwn(words, word) ? (words[word] ?? command) : command;
+    return say(`usage: paddock ${usage}\n\n${summary}`);
+  }
   try {
     return await command.run(rest);
   } catch (error) {
