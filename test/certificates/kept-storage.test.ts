@@ -104,7 +104,7 @@ void describe("a storage", () => {
     ["a tmpfs", "mount -t tmpfs none /mnt", /^is on tmpfs, in memory$/],
     [
       "an overlay",
-      "mount -t tmpfs none /tmp && mkdir /tmp/l /tmp/u /tmp/w && mount -t overlay o -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w /mnt",
+      "mount -t tmpfs none /media && cd /media && mkdir l u w && mount -t overlay o -o lowerdir=/media/l,upperdir=/media/u,workdir=/media/w /mnt",
       /^is in the container's own layer/,
     ],
   ] as const)
