@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
-import { TARGETS } from "./targets.ts";
+import { TARGETS } from "../fuzz/targets.ts";
 
 const run = promisify(execFile);
 
@@ -14,7 +14,7 @@ const SEED = Number(process.env["PADDOCK_FUZZ_SEED"] ?? 1);
 describe("no bytes make a parser break its grammar", { concurrency: true }, () => {
   for (const name of Object.keys(TARGETS)) {
     test(name, { timeout: (SECONDS + 60) * 1000 }, async () => {
-      const main = join(import.meta.dirname, "main.ts");
+      const main = join(import.meta.dirname, "../fuzz/main.ts");
       const { stdout } = await run(process.execPath, [main, name, `${SECONDS}s`, String(SEED)]);
       const [inputs, taken, kept] = ["inputs from", "taken for valid", "inputs kept"].map((what) =>
         Number(new RegExp(`(\\d+) ${what}`).exec(stdout)?.[1]),
