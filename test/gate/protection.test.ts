@@ -501,7 +501,9 @@ sites: [{ names: [app.test], upstream: "unix:${folder}/app.sock" }]`,
       });
       const sockets: Socket[] = [];
       const open = async (): Promise<boolean> => {
-        const socket = connect(paddock.httpPort, "127.0.0.1");
+        // Not the address from which the daemon shakes hands with itself now and then.
+        const from = { host: "127.0.0.1", localAddress: "127.0.0.2" };
+        const socket = connect({ ...from, port: paddock.httpPort });
         sockets.push(socket);
         return await isServed(socket);
       };
