@@ -3,10 +3,11 @@
  * every name. Everything that it needs is made in a temporary folder and removed by `stop()`.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -61,15 +62,19 @@ export interface Pebble {
   stop(options?: { keepFolder?: boolean }): Promise<void>;
 }
 
-/** Free loopback ports, all different. */
+/** Below the ports that the kernel gives to those who ask for any, so that nobody is given one of ours in between. */
+const [LOWEST_PORT, HIGHEST_PORT] = [10_240, 32_700];
+
+/** Free loopback ports, all different; by chance, since other test files look for theirs at the same time. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
+  const servers: Server[] = [];
+  while (servers.length < count) {
+    const server = createServer();
+    const opened = Promise.withResolvers<boolean>();
+    server.once("error", () => opened.resolve(false));
+    server.listen(randomInt(LOWEST_PORT, HIGHEST_PORT), "127.0.0.1", () => opened.resolve(true));
+    if (await opened.promise) servers.push(server);
+  }
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
   await Promise.all(servers.map((server) => once(server.close(), "close")));
   return ports;
