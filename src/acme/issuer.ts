@@ -102,11 +102,15 @@ export class AcmeIssuer {
   }
 
   /** What may keep this CA from a certificate for `names`; see Preflight. */
-  async preflight(names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+  async preflight(
+    names: readonly string[],
+    asksAddresses: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
     const { preflight = null } = this.#options;
     if (preflight === null) return [];
     const { caaIdentities: identities } = (await this.#open(signal)).directory.meta;
-    return await preflight.look({ names, identities }, signal);
+    return await preflight.look({ names, identities, asksAddresses }, signal);
   }
 
   /** Whether `issue` has an order for `names` to go on with, other than the one whose key is `current`. */

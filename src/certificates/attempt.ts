@@ -30,6 +30,8 @@ export interface Attempt {
   readonly journal: CertificateJournal;
   /** Whatever speaks against it. */
   readonly force: boolean;
+  /** A handshake waits for it: the look before the first order asks the DNS alone, and no address. */
+  readonly awaited: boolean;
   /** Told of what the look before the first order found. */
   readonly onWarnings: (warnings: readonly string[]) => void;
   readonly signal: AbortSignal;

@@ -80,10 +80,10 @@ async function intentOf(
 
 /** What cannot be seen from outside may still be seen by the CA, so most of it is only said; see the issuer. */
 async function lookFirst(issuer: Issuer, attempt: Attempt, { log }: AttemptContext): Promise<void> {
-  const { names, journal, signal, onWarnings } = attempt;
+  const { names, journal, signal, awaited, onWarnings } = attempt;
   if (issuer.preflight === undefined) return;
   // A stranger's server has a say in these sentences, and they are shown in terminals.
-  const warnings = (await issuer.preflight(names, signal)).map(journalText);
+  const warnings = (await issuer.preflight(names, !awaited, signal)).map(journalText);
   onWarnings(warnings);
   for (const warning of warnings) {
     journal.record({ kind: "preflight", issuer: issuer.name, warning });

@@ -13,7 +13,11 @@ export interface Issuer {
    * @returns sentences about what may keep the CA from a certificate.
    * @throws an error where it certainly will.
    */
-  preflight?(names: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
+  preflight?(
+    names: readonly string[],
+    asksAddresses: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
   /**
    * Makes one certificate for exactly `names`, with a key that was never used before.
    *

@@ -243,7 +243,8 @@ export class CertificateJob {
     const [journal, { signal }, force] = [this.#journal, this.#ending, this.#forced];
     this.#forced = false;
     const onWarnings = (warnings: readonly string[]): void => void (kept.warnings = warnings);
-    const attempt = { names, issuers, predecessor, direct, journal, signal, force, onWarnings };
+    const awaited = this.#plan.onDemand !== undefined;
+    const attempt = { names, issuers, predecessor, direct, journal, signal, force, awaited, onWarnings };
     return await attemptIssuers(attempt, this.#context);
   }
 

@@ -38,6 +38,7 @@ void describe("the look before the first order", () => {
     options: Partial<NamePreflightOptions> = {},
     identities: readonly string[] = IDENTITIES,
     signal = never,
+    asksAddresses = true,
   ): Promise<readonly string[]> =>
     await new NamePreflight({
       board,
@@ -45,7 +46,7 @@ void describe("the look before the first order", () => {
       ports: { "http-01": board.port, "tls-alpn-01": board.port },
       patience: 2_000,
       ...options,
-    }).look({ names, identities }, signal);
+    }).look({ names, identities, asksAddresses }, signal);
 
   const listening = async <T extends HttpServer | Server>(server: T, host = "127.0.0.1"): Promise<number> => {
     server.listen(0, host);
@@ -150,6 +151,19 @@ void describe("the look before the first order", () => {
       ports: { "http-01": 0, "tls-alpn-01": deaf },
     });
     assert.match(warning ?? "", /example\.org, A 127\.0\.0\.1, port \d+: another server answered/);
+  });
+
+  void it("asks the DNS alone where a handshake waits, and stops by it all the same", async () => {
+    const deaf = await listening(createTcpServer());
+    const ports = { "http-01": deaf, "tls-alpn-01": deaf };
+    dns.set("quick.example.org", "A", "127.0.0.1");
+    assert.deepEqual(await look(["quick.example.org"], { ports }, IDENTITIES, never, false), []);
+    await stops(
+      look(["nowhere.example.org"], { ports }, IDENTITIES, never, false),
+      "preflight.no-address",
+      /^nowhere\.example\.org has no A and no AAAA record$/,
+      /Add one with this machine's public address/,
+    );
   });
 
   void it("stops the order of a name without addresses, since the CA will not find one either", async () => {

@@ -42,7 +42,7 @@ export class NamePreflight implements Preflight {
   }
 
   async look(
-    { names, identities }: { readonly names: readonly string[]; readonly identities: readonly string[] },
+    { names, identities, asksAddresses }: Parameters<Preflight["look"]>[0],
     signal: AbortSignal,
   ): Promise<readonly string[]> {
     const { resolvers } = this.#options;
@@ -52,7 +52,7 @@ export class NamePreflight implements Preflight {
     const walk = async (): Promise<void> => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         const [at, name] = next;
-        found[at] = await this.#name(name, identities, questions, signal);
+        found[at] = await this.#name({ name, identities, asksAddresses }, questions, signal);
       }
     };
     const walks = await Promise.allSettled(Array.from({ length: AT_ONCE }, walk));
@@ -63,15 +63,18 @@ export class NamePreflight implements Preflight {
   }
 
   async #name(
-    name: string,
-    identities: readonly string[],
+    {
+      name,
+      identities,
+      asksAddresses,
+    }: { readonly name: string; readonly identities: readonly string[]; readonly asksAddresses: boolean },
     questions: Questions,
     signal: AbortSignal,
   ): Promise<string[]> {
     const kinds = this.#options.board.kindsFor(name);
     const looks = [
       async () => await checkCaa(name, identities, kinds, questions),
-      async () => await this.#addresses(name, kinds, questions, signal),
+      async () => await this.#addresses({ name, kinds, asksAddresses }, questions, signal),
     ];
     const warnings: string[] = [];
     for (const look of looks) {
@@ -88,8 +91,11 @@ export class NamePreflight implements Preflight {
   }
 
   async #addresses(
-    name: string,
-    kinds: readonly ChallengeKind[],
+    {
+      name,
+      kinds,
+      asksAddresses,
+    }: { readonly name: string; readonly kinds: readonly ChallengeKind[]; readonly asksAddresses: boolean },
     questions: Questions,
     signal: AbortSignal,
   ): Promise<string[]> {
@@ -103,6 +109,7 @@ export class NamePreflight implements Preflight {
         fix: "Add one with this machine's public address; the order is made once it is there.",
       });
     }
+    if (!asksAddresses) return [];
     const found = await Promise.all(
       reached.map(async (kind) => await this.#reach(kind, name, addresses, signal)),
     );
