@@ -1,7 +1,8 @@
 /**
  * The benchmark: every proxy in turn, never two at once, against the same app in one run.
- * usage: main.ts [--json FILE] [--only ROW] [--seconds N]
- * `--only` takes the beginning of a row's name.
+ * usage: main.ts [--json FILE] [--only ROW] [--seconds N] [--proxies NAMES] [--before CHECKOUT] [--rounds N]
+ * `--only` takes the beginning of a row's name, `--proxies` names with commas between them. `--before` runs Paddock of
+ * another checkout too, as "Paddock before". With several rounds each number is the median of theirs.
  */
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -16,9 +17,9 @@ import { startGunicorn } from "../test/parts/gunicorn.ts";
 import { freePorts } from "../test/parts/pebble.ts";
 import { startUvicorn } from "../test/parts/uvicorn.ts";
 import { killAll, run, stop } from "./processes.ts";
-import { PROXIES, type Proxy } from "./proxies.ts";
+import { PROXIES, paddockOf, type Proxy } from "./proxies.ts";
 import { ROWS, type App, type Row } from "./rows.ts";
-import { table, type Result } from "./table.ts";
+import { medians, table, type Result } from "./table.ts";
 import { BODY_BYTES, startUpstream } from "./upstream.ts";
 
 const { values } = parseArgs({
@@ -26,10 +27,14 @@ const { values } = parseArgs({
     json: { type: "string" },
     only: { type: "string", default: "" },
     seconds: { type: "string", default: "4" },
+    rounds: { type: "string", default: "1" },
+    proxies: { type: "string" },
+    before: { type: "string" },
   },
 });
-const seconds = Number(values.seconds);
-if (!Number.isInteger(seconds) || seconds < 1) throw new Error("--seconds wants a whole number from 1");
+const seconds = whole("seconds");
+const rounds = whole("rounds");
+const proxies = chosenProxies();
 const rows = ROWS.filter(({ name }) => name.startsWith(values.only));
 if (rows.length === 0)
   throw new Error(`--only wants the beginning of: ${ROWS.map((row) => row.name).join("; ")}`);
@@ -50,24 +55,42 @@ const statics = `${folder}/static`;
 const results: Result[] = [];
 try {
   await prepare();
-  for (const app of ["2 KB", "uvicorn", "sync", "gthread"] as const) {
-    const wanted = rows.filter((row) => row.app === app);
-    if (wanted.length > 0) await against(app, wanted);
+  for (let round = 1; round <= rounds; round++) {
+    for (const app of ["2 KB", "uvicorn", "sync", "gthread"] as const) {
+      const wanted = rows.filter((row) => row.app === app);
+      if (wanted.length > 0) await against(app, wanted, `${folder}/${round}`);
+    }
   }
 } finally {
   killAll();
   await rm(folder, { recursive: true, force: true });
 }
-results.sort((a, b) => rowIndex(a.row) - rowIndex(b.row));
+const summary = medians(results).sort((a, b) => rowIndex(a.row) - rowIndex(b.row));
 const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} processors, Linux ${release()}`;
-const versions = Object.fromEntries(PROXIES.map((proxy) => [proxy.name, proxy.version()]));
-console.log(`${machine}; ${seconds} s a row; in parentheses the ratio to nginx\n`);
-console.log(table(results, (PROXIES[0] as Proxy).name));
+const versions = Object.fromEntries(proxies.map((proxy) => [proxy.name, proxy.version()]));
+console.log(`${machine}; ${seconds} s a row, rounds: ${rounds}; in parentheses the ratio to nginx\n`);
+console.log(table(summary, (PROXIES[0] as Proxy).name));
 if (values.json !== undefined) {
   const date = new Date().toISOString();
   await writeFile(values.json, `${JSON.stringify({ date, machine, seconds, versions, results }, null, 2)}\n`);
 }
 if (results.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
+
+function whole(option: "seconds" | "rounds"): number {
+  const value = Number(values[option]);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${option} wants a whole number from 1`);
+  return value;
+}
+
+function chosenProxies(): readonly Proxy[] {
+  const known = [...PROXIES, ...(values.before === undefined ? [] : paddockOf(values.before, "before"))];
+  if (values.proxies === undefined) return known;
+  const wanted = values.proxies.split(",");
+  const unknown = wanted.find((name) => !known.some((proxy) => proxy.name === name));
+  if (unknown !== undefined)
+    throw new Error(`--proxies wants some of: ${known.map(({ name }) => name).join(",")}; not ${unknown}`);
+  return known.filter(({ name }) => wanted.includes(name));
+}
 
 function rowIndex(name: string): number {
   return rows.findIndex((row) => row.name === name);
@@ -88,14 +111,14 @@ async function prepare(): Promise<void> {
   );
 }
 
-async function against(app: App, wanted: readonly Row[]): Promise<void> {
-  const home = `${folder}/${app.replace(" ", "")}`;
-  await mkdir(home);
+async function against(app: App, wanted: readonly Row[], parent: string): Promise<void> {
+  const home = `${parent}/${app.replace(" ", "")}`;
+  await mkdir(home, { recursive: true });
   const socket = `${home}/app.sock`;
   const end = await startApp(app, home, socket);
   try {
-    for (const proxy of PROXIES)
-      await measure(proxy, socket, `${home}/${proxy.name.replace(" ", "-")}`, wanted);
+    for (const proxy of proxies)
+      await measure(proxy, socket, `${home}/${proxy.name.replaceAll(" ", "-")}`, wanted);
   } finally {
     await end();
   }

@@ -114,7 +114,11 @@ function startHttpProxy({ home, port, upstream, cert, key }: Setup): ChildProces
   });
 }
 
-function startPaddock({ home, port, upstream, cert, key, statics }: Setup, cache = false): ChildProcess {
+function startPaddock(
+  { home, port, upstream, cert, key, statics }: Setup,
+  cache = false,
+  checkout = ROOT,
+): ChildProcess {
   writeFileSync(
     `${home}/paddock.yaml`,
     `storage: ${home}/store
@@ -130,7 +134,7 @@ sites:
 `,
   );
   mkdirSync(`${home}/store`, { mode: 0o700 });
-  return startServer(`${ROOT}/bin/paddock`, ["run", "--config", `${home}/paddock.yaml`], {
+  return startServer(`${checkout}/bin/paddock`, ["run", "--config", `${home}/paddock.yaml`], {
     log: `${home}/access.log`,
     cwd: home,
   });
@@ -215,3 +219,12 @@ export const PROXIES: readonly Proxy[] = [
     start: (setup) => startPaddock(setup, true),
   },
 ];
+
+/** Paddock of another checkout, to be compared with this one in one run: both its proxies, named by `title`. */
+export function paddockOf(checkout: string, title: string): readonly Proxy[] {
+  return PROXIES.filter(({ name }) => name.startsWith("Paddock")).map((proxy) => ({
+    ...proxy,
+    name: `${proxy.name} ${title}`,
+    start: (setup) => startPaddock(setup, proxy.caches, resolve(checkout)),
+  }));
+}

@@ -22,6 +22,23 @@ const COLUMNS: readonly Column[] = [
   { title: "KB each", key: "bytesPerConnection", show: (value) => (value / 1024).toFixed(1) },
 ];
 
+/** One result for each row and proxy: of each number the median of the rounds, or the first failure. */
+export function medians(results: readonly Result[]): Result[] {
+  const groups = Map.groupBy(results, ({ row, proxy }) => `${row}\n${proxy}`);
+  return [...groups.values()].map((group) => {
+    const [first] = group as [Result];
+    const failed = group.find(({ failure }) => failure !== undefined);
+    if (failed !== undefined || first.measure === undefined) return failed ?? first;
+    const measure = { ...first.measure };
+    for (const { key } of COLUMNS) {
+      const all = group.flatMap((result) => result.measure?.[key] ?? []).sort((a, b) => a - b);
+      const middle = all[Math.floor((all.length - 1) / 2)];
+      if (middle !== undefined) measure[key] = middle;
+    }
+    return { ...first, measure };
+  });
+}
+
 export function table(results: readonly Result[], baseline: string): string {
   const lines = [
     `| | | ${COLUMNS.map(({ title }) => title).join(" | ")} |`,
