@@ -1,17 +1,20 @@
 /**
- * How a daemon with very many sites starts and what it holds: `node bench/many-sites.ts [SITES]`.
+ * How a daemon with very many sites starts and what it holds:
+ * `node bench/many-sites.ts [SITES] [--program FILE] [--folder DIR]`.
  *
  * The certificates are in the storage already, as after a restart: made by an embedded CA and filed as those of a
  * public one. Prints the time from the start of the process to the first finished handshake, the memory of a worker
- * for each site that nobody asks for, and the time until the last site answers.
+ * for each site that nobody asks for, and the time until the last site answers. `--program` measures another bin/paddock, such
+ * as that of an installed package. `--folder` is kept, with the certificates that are in it already.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
+import { parseArgs } from "node:util";
 import { DamagedFiles } from "../src/certificates/damaged.ts";
 import { EmbeddedCa } from "../src/certificates/embedded-ca.ts";
 import { fileNameFor, fileNameForSet } from "../src/certificates/file-name.ts";
@@ -20,16 +23,22 @@ import { systemClock } from "../src/clock.ts";
 import { createLogger } from "../src/logging/logger.ts";
 import { freePorts } from "../test/parts/pebble.ts";
 
-const sites = Number(process.argv[2] ?? 10_000);
+const { values, positionals } = parseArgs({
+  options: {
+    program: { type: "string", default: join(import.meta.dirname, "../bin/paddock") },
+    folder: { type: "string" },
+  },
+  allowPositionals: true,
+});
+const sites = Number(positionals[0] ?? 10_000);
 /** Nobody answers there: what is stored is all that there is. */
 const DIRECTORY = "https://127.0.0.1:1/dir";
-const PADDOCK = join(import.meta.dirname, "../bin/paddock");
 
-const folder = mkdtempSync(join(tmpdir(), "paddock-many-"));
+const folder = values.folder ?? mkdtempSync(join(tmpdir(), "paddock-many-"));
 const [port] = (await freePorts(1)) as [number];
 try {
   const started = performance.now();
-  await makeCertificates(sites);
+  if (!existsSync(join(folder, "store"))) await makeCertificates(sites);
   process.stdout.write(`${sites} certificates made in ${seconds(performance.now() - started)}\n`);
   const one = await measure(1);
   const many = await measure(sites);
@@ -42,7 +51,7 @@ try {
   );
   process.stdout.write(`a thousand sites asked for, one after the other: ${seconds(many.thousand)}\n`);
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (values.folder === undefined) rmSync(folder, { recursive: true, force: true });
 }
 
 function nameOf(site: number): string {
@@ -84,7 +93,7 @@ async function measure(
   const file = join(folder, "paddock.yaml");
   writeFileSync(file, `${yaml}\n`);
   const started = performance.now();
-  const daemon = spawn(PADDOCK, ["run", "--config", file], { stdio: ["ignore", "ignore", "inherit"] });
+  const daemon = spawn(values.program, ["run", "--config", file], { stdio: ["ignore", "ignore", "inherit"] });
   try {
     while (!(await shakesHands(nameOf(count - 1)))) {
       if (daemon.exitCode !== null) throw new Error("the daemon ended");

@@ -107,11 +107,11 @@ void test("main.ts and worker/main.ts are started, never imported", () => {
   );
 });
 
-void test("only config/load.ts knows convict", () => {
+void test("only config/validated-key.ts knows convict", () => {
   const users = IMPORTS.filter(({ from }) => from === "convict").map(({ file }) => file);
   assert.deepEqual(
     users,
-    ["config/load.ts"],
+    ["config/validated-key.ts"],
     "take the validated Configuration, or a slice of it, in place of convict; formats and keys are plain tables.",
   );
 });

@@ -32,13 +32,16 @@ export class ConfigurationError extends PaddockError {
 /** Collects problems while the configuration is read, so that one run of `check` shows them all. */
 export class ProblemList {
   readonly #problems: ConfigurationProblem[] = [];
+  readonly #texts = new Set<string>();
 
   add(place: Place, message: string): void {
     const { file, line, column } = place;
     const problem = { file, line, column, message };
     // One mistake behind an alias is met at every use of it; the reader needs it once.
     const text = formatProblem(problem);
-    if (!this.#problems.some((known) => formatProblem(known) === text)) this.#problems.push(problem);
+    if (this.#texts.has(text)) return;
+    this.#texts.add(text);
+    this.#problems.push(problem);
   }
 
   get isEmpty(): boolean {
