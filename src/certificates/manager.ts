@@ -91,7 +91,7 @@ export class CertificateManager {
     const { storage, clock, log, onAttempt, random = Math.random } = options;
     this.#options = options;
     this.stores = new IssuerStores({ storage, damaged });
-    this.#store = new CertificateStore({ storage, damaged });
+    this.#store = CertificateStore.readingAhead({ storage, damaged });
     this.ca = ca;
     this.journals = new JournalStore({ storage, damaged, clock, log });
     const record = new ServedRecord(this.journals);

@@ -21,7 +21,8 @@ export class OrderStore {
 
   /** Null where there is none, or a damaged one, which is then set aside. */
   async load(names: readonly string[]): Promise<Readonly<Record<string, unknown>> | null> {
-    if (!(await this.#there()).has(fileOf(names))) return null;
+    const there = await this.#there();
+    if (there.size === 0 || !there.has(fileOf(names))) return null;
     const text = await readIfThere(this.#path(names));
     if (text === null) return null;
     try {

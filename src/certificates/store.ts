@@ -45,8 +45,18 @@ const AT_A_STRETCH = 100;
 export class CertificateStore {
   readonly #folder: string;
   readonly #damaged: DamagedFiles;
+  #ahead: Promise<StoredCertificate[]> | null = null;
   /** What is never loaded again. */
   readonly revoked: RevokedCertificates;
+
+  /** A store that has begun to read what its first `list` returns, for who has other things to wait for until then. */
+  static readingAhead(options: { storage: string; damaged: DamagedFiles }): CertificateStore {
+    const store = new CertificateStore(options);
+    store.#ahead = store.#list();
+    // Who asks for the list hears of it.
+    store.#ahead.catch(() => undefined);
+    return store;
+  }
 
   constructor(options: { storage: string; damaged: DamagedFiles }) {
     this.revoked = new RevokedCertificates(options);
@@ -75,6 +85,12 @@ export class CertificateStore {
 
   /** All readable ones, of all issuers. */
   async list(): Promise<StoredCertificate[]> {
+    const ahead = this.#ahead;
+    this.#ahead = null;
+    return await (ahead ?? this.#list());
+  }
+
+  async #list(): Promise<StoredCertificate[]> {
     const found: StoredCertificate[] = [];
     let read = 0;
     for (const issuer of await listFolder(this.#folder)) {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:http";
+import { makeStorage } from "../certificates/durable-file.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf, PaddockError } from "../errors.ts";
 import { createLogger, type Logger } from "../logging/logger.ts";
@@ -15,7 +16,7 @@ import { MaintenanceState, maintenanceRequest, type MaintenanceRequest } from ".
 import { openControlSocket } from "./control-server.ts";
 import { describe, Listeners } from "./listeners.ts";
 import type { DaemonStatus } from "./status.ts";
-import { purgeRequest, type PurgeRequest } from "./purge.ts";
+import { cachedSite, purgeRequest, type PurgeRequest } from "./purge.ts";
 import { WantedRequests } from "./on-demand/wanted-requests.ts";
 import { notifySystemd, startWatchdog } from "./systemd.ts";
 import { Workers } from "./workers.ts";
@@ -39,6 +40,8 @@ export class Supervisor {
   #maintenance: MaintenanceState | null = null;
   #ticketKeys = randomBytes(48).toString("base64");
   #servers: Server[] = [];
+  /** Resolves once the workers accept. */
+  #accepting = Promise.resolve();
   #reloading: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | null = null;
 
@@ -63,11 +66,15 @@ export class Supervisor {
 
   async start(): Promise<void> {
     const configuration = this.#configuration;
+    await makeStorage(configuration.storage);
+    this.#workers.spawn();
     const certificates = await CertificateService.open(
       {
         storage: configuration.storage,
         log: this.#log,
         onServe: async (served, again) => {
+          // Where they never will, the start says so.
+          await this.#accepting.catch(() => undefined);
           await this.#workers.setCertificates(served, again);
           this.#watch?.swapped(served);
         },
@@ -99,11 +106,12 @@ export class Supervisor {
     );
     this.#listeners.open(configuration.listen, configuration.workers);
     await this.#workers.setMaintenance(this.#maintenance.forWorkers(configuration));
-    await this.#workers.start();
-    // Port 80 first: an order may begin as soon as the certificates are configured.
-    this.#limits.configure(configuration);
-    await this.#workers.setSockets(this.#listeners.sockets);
-    await certificates.manager.configure(...(await certificates.wanted(configuration)));
+    this.#accepting = this.#accept(configuration);
+    // Meanwhile, but for the sending: with thousands of certificates both take a second.
+    const configuring = certificates
+      .wanted(configuration)
+      .then((wanted) => certificates.manager.configure(...wanted));
+    await Promise.all([this.#accepting, configuring]);
     await certificates.acmeServer.configure(configuration.localCa.acme);
     if (configuration.admin.listen !== null) {
       const sources = {
@@ -127,6 +135,13 @@ export class Supervisor {
       },
       "serving",
     );
+  }
+
+  /** Port 80 comes before the certificates: an order may begin as soon as these are sent. */
+  async #accept(configuration: Configuration): Promise<void> {
+    await this.#workers.start();
+    this.#limits.configure(configuration);
+    await this.#workers.setSockets(this.#listeners.sockets);
   }
 
   /** Validates the whole configuration and applies it; throws and changes nothing if it is not valid. */
@@ -154,18 +169,10 @@ export class Supervisor {
 
   /** Resolves when nothing that was cached before is served any more. */
   async purge({ site: name, pattern }: PurgeRequest): Promise<{ site: string }> {
-    const site = this.#configuration.sites.find(({ names }) => names.includes(name.toLowerCase()));
-    if (site === undefined)
-      throw new PaddockError("ERR_NO_SITE", `there is no site called ${JSON.stringify(name)}`, {
-        fix: "see paddock status for the names",
-      });
-    if (site.cache === null)
-      throw new PaddockError("ERR_NO_CACHE", `${site.names[0]} has no cache`, {
-        fix: "give the site a cache, or purge another one",
-      });
-    await this.#workers.purge(site.names[0], pattern);
-    this.#log.info({ site: site.names[0], pattern: pattern ?? "everything" }, "cache purged");
-    return { site: site.names[0] };
+    const site = cachedSite(this.#configuration, name);
+    await this.#workers.purge(site, pattern);
+    this.#log.info({ site, pattern: pattern ?? "everything" }, "cache purged");
+    return { site };
   }
 
   async #reload(): Promise<{ how: string }> {

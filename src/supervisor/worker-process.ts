@@ -66,6 +66,9 @@ export class WorkerProcess {
       execArgv: [
         "--permission",
         "--allow-net",
+        // Megabytes. V8's own 32 saves no processor time that could be measured, and a worker that has read ten
+        // thousand certificates, or served a burst, holds twice as much of it from then on.
+        "--max-semi-space-size=8",
         "--disable-warning=ExperimentalWarning",
         ...folders.map((folder) => `--allow-fs-read=${folder}`),
         ...buffers.map((folder) => `--allow-fs-write=${folder}`),

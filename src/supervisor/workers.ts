@@ -1,4 +1,3 @@
-import { realpathSync } from "node:fs";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf } from "../errors.ts";
 import type { Maintenance } from "../handlers/maintenance.ts";
@@ -11,6 +10,7 @@ import type { WantedRequests } from "./on-demand/wanted-requests.ts";
 import { socketsOf, type ListeningSocket } from "./listeners.ts";
 import type { WorkerHolding } from "./served-check/served-check.ts";
 import { makeBufferFolder } from "./buffer-folder.ts";
+import { readableFolders } from "./readable-folders.ts";
 import { WorkerProcess, type OwnReport } from "./worker-process.ts";
 
 /** A worker that lived shorter than this is replaced after a wait that doubles, milliseconds. */
@@ -39,6 +39,8 @@ export class Workers {
   readonly #log: Logger;
   readonly #all = new Set<WorkerProcess>();
   #serving: WorkerProcess[] = [];
+  /** Begun, and not told anything yet. */
+  readonly #spawned: WorkerProcess[] = [];
   #known: Knowledge;
   #wait = 0;
   #closing = false;
@@ -56,6 +58,14 @@ export class Workers {
   /** Those that drain, too. */
   get all(): readonly WorkerProcess[] {
     return [...this.#all];
+  }
+
+  /**
+   * Begins the processes, which take half a second to come up, before there is anything to tell them. The storage
+   * MUST be there.
+   */
+  spawn(): void {
+    while (this.#spawned.length < this.#known.configuration.workers) this.#spawned.push(this.#spawn());
   }
 
   async start(): Promise<void> {
@@ -172,15 +182,20 @@ export class Workers {
     for (const worker of this.#all) worker.kill();
   }
 
-  async #startOne(): Promise<void> {
-    const { storage } = this.#known.configuration;
+  #spawn(): WorkerProcess {
+    const { configuration } = this.#known;
     const worker = new WorkerProcess(
-      readableFolders(this.#known.configuration),
-      makeBufferFolder(storage, this.#log),
+      readableFolders(configuration),
+      makeBufferFolder(configuration.storage, this.#log),
       (one, report) => this.#reported(one, report),
       (gone, how) => this.#exited(gone, how),
     );
     this.#all.add(worker);
+    return worker;
+  }
+
+  async #startOne(): Promise<void> {
+    const worker = this.#spawned.shift() ?? this.#spawn();
     await worker.started();
     const { configuration, ticketKeys, certificates, challenges, maintenance } = this.#known;
     await worker.configure(configuration, ticketKeys);
@@ -282,18 +297,4 @@ export class Workers {
       ),
     );
   }
-}
-
-/** The folders of files, with what symbolic links make of them. */
-function readableFolders(configuration: Configuration): string[] {
-  const folders = new Set<string>();
-  for (const { folder } of configuration.sites.flatMap((site) => [...site.static, ...site.internal])) {
-    folders.add(folder.replace(/(?<=.)\/$/, ""));
-    try {
-      folders.add(realpathSync(folder));
-    } catch {
-      // It is not there yet; the configuration's check says so, and requests get 404 until it is.
-    }
-  }
-  return [...folders];
 }

@@ -19,7 +19,7 @@ const MOST_CONTEXTS = 2000;
 export class CertificateTable {
   /** By certificateKey. */
   readonly #all = new Map<string, TlsCertificate>();
-  #byName: ReadonlyMap<string, TlsCertificate> = new Map();
+  readonly #byName = new Map<string, TlsCertificate>();
   /** Texts of intermediates that have been seen. */
   readonly #issuers = new Map<string, string>();
   /** By fingerprint, made when first needed, in the order of their last use. */
@@ -45,20 +45,30 @@ export class CertificateTable {
       this.#contexts.delete(this.#all.get(key)?.fingerprint ?? "");
       this.#all.delete(key);
     }
-    for (const certificate of added) {
+    const before = this.#all.size;
+    const fresh = added.map((certificate) => {
       this.#contexts.delete(certificate.fingerprint);
-      this.#all.set(certificateKey(certificate), new HeldCertificate(certificate, this.#issuers));
+      const held = new HeldCertificate(certificate, this.#issuers);
+      this.#all.set(certificateKey(certificate), held);
+      return held;
+    });
+    this.#unnamed = null;
+    // Ten thousand come in forty parts, and a renewal is one more; only what takes something away counts all again.
+    if (removed.length === 0 && this.#all.size === before + added.length) this.#name(fresh);
+    else {
+      this.#byName.clear();
+      this.#address = undefined;
+      this.#name(this.#all.values());
     }
-    const byName = new Map<string, TlsCertificate>();
-    this.#address = undefined;
-    for (const certificate of this.#all.values()) {
+  }
+
+  #name(certificates: Iterable<TlsCertificate>): void {
+    for (const certificate of certificates) {
       for (const name of certificate.names) {
-        byName.set(name, certificate);
+        this.#byName.set(name, certificate);
         if (isIP(name) !== 0) this.#address ??= certificate;
       }
     }
-    this.#byName = byName;
-    this.#unnamed = null;
   }
 
   /** For a client that sends no server name: the certificate of an IP address, if there is one. */
