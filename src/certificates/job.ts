@@ -9,7 +9,8 @@ import type { CertificateJournal } from "./journal-event.ts";
 import { journalText } from "./journal-text.ts";
 import type { JobContext } from "./job-context.ts";
 import { KeptCertificate } from "./kept-certificate.ts";
-import type { CertificatePlan } from "./plan.ts";
+import type { OrderLane } from "./order-queue.ts";
+import { laneOf, type CertificatePlan } from "./plan.ts";
 import type { CertificateSubject } from "./rehearsals.ts";
 import { askRenewalWish } from "./renewal-wish.ts";
 import { sentenceOf } from "./sentences.ts";
@@ -206,8 +207,7 @@ export class CertificateJob {
   }
 
   async #attempt(): Promise<void> {
-    const { queue } = this.#context;
-    const { signal } = this.#ending;
+    const [{ queue }, { signal }] = [this.#context, this.#ending];
     this.#attempting = true;
     let storedAt: number;
     try {
@@ -217,7 +217,8 @@ export class CertificateJob {
         this.#kept.nextAttempt = postponed;
         return;
       }
-      this.#adopt(await queue.run(setKey(this.#plan.names), this.#isLocal, signal, () => this.#order()));
+      const lane = laneOf(this.#plan, this.#isLocal, this.#kept.stored === null);
+      this.#adopt(await queue.run(setKey(this.#plan.names), lane, signal, () => this.#order(lane)));
       storedAt = this.#now;
       this.#recordNext();
     } catch (error) {
@@ -230,9 +231,9 @@ export class CertificateJob {
     this.#voice.sayValid("issued", { swapMilliseconds: this.#now - storedAt });
   }
 
-  async #order(): Promise<StoredCertificate> {
+  async #order(lane: OrderLane): Promise<StoredCertificate> {
     const kept = this.#kept;
-    const { stored: predecessor, wished: direct } = kept;
+    const { stored: predecessor, wished: direct, onWarnings } = kept;
     // A job that a reload ended may have got it while we waited for our turn.
     const other = await loadNewest(this.#context.store, this.#plan, this.#now);
     const newer = other !== null && other.issuedAt > (predecessor?.issuedAt ?? -Infinity);
@@ -242,8 +243,7 @@ export class CertificateJob {
     const { names, issuers } = this.#plan;
     const [journal, { signal }, force] = [this.#journal, this.#ending, this.#forced];
     this.#forced = false;
-    const onWarnings = (warnings: readonly string[]): void => void (kept.warnings = warnings);
-    const awaited = this.#plan.onDemand !== undefined;
+    const awaited = lane === "awaited";
     const attempt = { names, issuers, predecessor, direct, journal, signal, force, awaited, onWarnings };
     return await attemptIssuers(attempt, this.#context);
   }

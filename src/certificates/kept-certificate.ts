@@ -28,6 +28,7 @@ export class KeptCertificate {
   heldBack = false;
   /** Of the look before the first order. */
   warnings: readonly string[] = [];
+  readonly onWarnings = (warnings: readonly string[]): void => void (this.warnings = warnings);
   lastError: { readonly error: unknown; readonly at: number } | null = null;
 
   constructor(names: readonly [string, ...string[]], now: number) {

@@ -3,6 +3,7 @@ import { isLocalName } from "../config/local-names.ts";
 import { canonicalName } from "./certificate-pair.ts";
 import { setKey } from "./file-name.ts";
 import type { Issuer } from "./issuer.ts";
+import type { OrderLane } from "./order-queue.ts";
 
 /** What a site wants. */
 export interface WantedCertificate {
@@ -72,4 +73,10 @@ export function planCertificates(wanted: readonly WantedCertificate[], local: Is
     const key = `issued ${issuers.map(({ name }) => name).join(" ")} ${setKey(names)}`;
     add({ kind: "issued", names: [first, ...rest], key, issuers });
   }
+}
+
+/** Where the order for a plan waits; `isFirst`: it has no certificate yet. */
+export function laneOf(plan: CertificatePlan, isLocal: boolean, isFirst: boolean): OrderLane {
+  if (isLocal) return "local";
+  return plan.kind === "issued" && plan.onDemand !== undefined && isFirst ? "awaited" : "outside";
 }

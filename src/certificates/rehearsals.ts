@@ -159,7 +159,7 @@ export class Rehearsals {
     const { signal } = this.#ending;
     const wish = { ...staged, names, occasion, journal: journals.of(names), signal };
     // Never beside an order for the same names: both would show their challenges.
-    const turn = queue.run(setKey(names), false, signal, () => rehearse(wish, this.#parts));
+    const turn = queue.run(setKey(names), "outside", signal, () => rehearse(wish, this.#parts));
     this.#running.add(turn);
     const rehearsal = await turn.finally(() => this.#running.delete(turn));
     const { outcome, error, issuer } = rehearsal;

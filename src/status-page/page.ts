@@ -32,9 +32,9 @@ export function statusPage(status: PageStatus, recent: ReadonlyMap<string, reado
     const trouble = certificate.lastError?.message ?? certificate.waitingFor ?? "";
     const failed = certificate.rehearsal?.outcome === "failed" ? certificate.rehearsal : null;
     const rehearsal =
-      failed === null
-        ? ""
-        : `<br>rehearsal at ${escape(failed.issuer)} failed: ${escape(failed.error ?? "")}`;
+      failed === null ? [] : `rehearsal at ${escape(failed.issuer)} failed: ${escape(failed.error ?? "")}`;
+    // What the look before the first order found: of those that the CA may yet pass over.
+    const seen = certificate.warnings.map((warning) => `seen from here: ${escape(warning)}`);
     const entries = recent.get(certificate.name) ?? [];
     const facts = row([
       escape(certificate.names.join(", ")),
@@ -42,7 +42,7 @@ export function statusPage(status: PageStatus, recent: ReadonlyMap<string, reado
       escape(certificate.issuer),
       time(certificate.notAfter),
       `${time(certificate.nextAttempt)}<br><small>${escape(certificate.nextReason ?? "")}</small>`,
-      escape(trouble) + rehearsal,
+      [trouble === "" ? [] : escape(trouble), rehearsal, seen].flat().join("<br>"),
     ]);
     return facts + (entries.length === 0 ? "" : journal(entries, certificate.state === "failing"));
   });

@@ -224,6 +224,33 @@ void test("an order that a restart interrupted is made by the next start", async
   assert.deepEqual([on.issuer.requests.length, second.status()[0]?.state], [2, "valid"]);
 });
 
+void test("a handshake's order does not stand behind the renewals of a slow CA", async () => {
+  await using on = await setup(new HeldClock());
+  const manager = await on.open();
+  const held = Promise.withResolvers<void>();
+  on.issuer.behave = async ({ names }) => {
+    if (names[0] !== NAME) await held.promise;
+  };
+  const sites = Array.from({ length: 6 }, (_, index) => ({
+    names: [`site-${index}.example.org`],
+    choice: { kind: "auto" } as const,
+    issuers: [on.issuer],
+  }));
+  const permissions = new Permissions(new App().ask, on.clock);
+  await manager.configure(sites, {
+    issuers: [on.issuer],
+    limit: { requests: 1, per: HOUR },
+    permissions,
+  });
+  await on.clock.advance(0, async () => {});
+  while (on.issuer.requests.length < 4) await new Promise(setImmediate);
+  assert.equal((await want(manager)).served, true);
+  assert.equal(on.issuer.requests.length, 5, "two sites wait for one of four");
+  held.resolve();
+  await manager.settled();
+  assert.equal(on.issuer.requests.length, 7);
+});
+
 void test("a name that a site has now is not one on demand", async () => {
   await using on = await setup(new HeldClock());
   const app = new App();
