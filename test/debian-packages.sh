@@ -1,6 +1,6 @@
 #!/bin/sh
 # The one list of the Debian packages that Paddock's demo, tests and benchmark use.
-# usage: debian-packages.sh demo|test|bench
+# usage: debian-packages.sh demo|test|long|bench
 # Installs what is missing where it may (root); elsewhere it names what is missing and fails, except for the
 # demo, which falls back to a built-in app.
 set -eu
@@ -9,8 +9,9 @@ demo="gunicorn python3-django curl"
 case $purpose in
   demo) packages=$demo ;;
   test) packages="$demo pebble openssl nginx-light chromium prometheus nghttp2-client wrk iproute2 python3-uvicorn python3-websockets certbot libnss3-tools" ;;
+  long) packages="$demo pebble openssl faketime" ;;
   bench) packages="$demo openssl nginx-light caddy haproxy wrk nghttp2-client python3-uvicorn python3-websockets" ;;
-  *) echo "usage: debian-packages.sh demo|test|bench" >&2; exit 2 ;;
+  *) echo "usage: debian-packages.sh demo|test|long|bench" >&2; exit 2 ;;
 esac
 
 missing=

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:http";
-import { makeStorage } from "../certificates/durable-file.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { messageOf, PaddockError } from "../errors.ts";
 import { createLogger, type Logger } from "../logging/logger.ts";
@@ -66,8 +65,6 @@ export class Supervisor {
 
   async start(): Promise<void> {
     const configuration = this.#configuration;
-    await makeStorage(configuration.storage);
-    this.#workers.spawn();
     const certificates = await CertificateService.open(
       {
         storage: configuration.storage,
@@ -83,6 +80,7 @@ export class Supervisor {
       this.#board,
     );
     this.#certificates = certificates;
+    this.#workers.spawn();
     this.#workers.onDemand = new WantedRequests(certificates.manager.onDemand);
     const watch = new CertificateWatch({
       manager: certificates.manager,

@@ -46,7 +46,7 @@ describe("several addresses of one upstream", () => {
 upstreams:
   app:
     to: ["unix:${folder}/one.sock", "unix:${folder}/two.sock"]
-    restartGrace: 2s
+    restartGrace: 30s
     healthCheck: { path: /healthz, interval: 100ms, timeout: 2s }
 sites:
   - names: [app.test]

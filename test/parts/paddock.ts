@@ -22,6 +22,10 @@ export interface PaddockOptions {
   readonly folder?: string;
   /** Lines of /etc/hosts that this daemon alone sees, in a mount namespace of its own. */
   readonly hosts?: string;
+  /** Another user, by number; only root may. */
+  readonly asUser?: number;
+  /** Variables beside this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Answer {
@@ -54,7 +58,7 @@ ${options.yaml(folder)}
 `,
     );
     if (options.hosts !== undefined) await writeFile(join(folder, "hosts"), options.hosts);
-    const paddock = new Paddock(folder, httpPort, https, admin, options.hosts !== undefined);
+    const paddock = new Paddock(folder, httpPort, https, admin, options);
     await paddock.#serving();
     return paddock;
   }
@@ -64,7 +68,7 @@ ${options.yaml(folder)}
     httpPort: number,
     httpsPort: number,
     adminPort: number,
-    ownHosts: boolean,
+    { hosts, environment, asUser }: PaddockOptions,
   ) {
     this.folder = folder;
     this.httpPort = httpPort;
@@ -73,10 +77,13 @@ ${options.yaml(folder)}
     const run = [COMMAND, "run", "--config", join(folder, "paddock.yaml")];
     const mount = `mount --bind "${folder}/hosts" /etc/hosts && exec "$@"`;
     const root = process.geteuid?.() === 0 ? [] : ["--map-root-user"];
-    const [command = "", ...args] = ownHosts
-      ? ["unshare", ...root, "--mount", "sh", "-c", mount, "sh", ...run]
-      : run;
-    this.#child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const [command = "", ...args] =
+      hosts !== undefined ? ["unshare", ...root, "--mount", "sh", "-c", mount, "sh", ...run] : run;
+    this.#child = spawn(command, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
+      ...(asUser === undefined ? {} : { uid: asUser, gid: asUser }),
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
     }
